@@ -1,0 +1,1 @@
+"""Pretrained weights, and ``index.yaml``, which says where each comes from."""

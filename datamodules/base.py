@@ -1,0 +1,130 @@
+"""What all datamodules have in common."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule
+
+from .loading import DomainImages, DrawSampler, ResumableLoader
+
+
+class DomainData(LightningDataModule):
+    """Two domains, split into train, val and test.
+
+    A batch is a dict. ``a`` and ``b`` are float32 (N, C, H, W) in [-1, 1]; ``label_a`` and ``label_b`` int64 (N,);
+    ``truth_b`` is what ``a`` should become and ``truth_a`` what ``b`` should become, where known; ``path_a`` and
+    ``path_b`` are lists of str that name the images.
+
+    Args:
+        root: folder with the data; the environment variable ``CROSSDOMAIN_DATA``, else ``data``, when left out.
+        download: fetch what is missing below ``root``.
+        batch_size: images of each domain in a batch, in every process.
+        num_workers: processes that load; 0 loads in the training process.
+        image_size: height and width in pixels.
+        seed: decides the order of training images, together with the epoch.
+
+    Attributes:
+        domains: names of domain a and b.
+        levels: how many values a pixel can take.
+        resize_filter: what brings images to ``image_size``.
+    """
+
+    domains: tuple[str, str]
+    levels: int = 256
+    resize_filter: str = "bicubic"
+
+    def __init__(
+        self,
+        root: str | None = None,
+        download: bool = False,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        image_size: int = 32,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1 or image_size < 1 or num_workers < 0:
+            raise ValueError(
+                f"data.batch_size is {batch_size}, image_size {image_size} and num_workers {num_workers}; "
+                "the first two are at least 1, the last at least 0."
+            )
+        self.root = Path(root or os.environ.get("CROSSDOMAIN_DATA") or "data")
+        self.download = download
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.image_size = image_size
+        self.seed = seed
+        self.splits: dict[str, DomainImages] = {}
+
+    @property
+    @abstractmethod
+    def channels_a(self) -> int:
+        """Channels of domain a."""
+
+    @property
+    @abstractmethod
+    def channels_b(self) -> int:
+        """Channels of domain b."""
+
+    @abstractmethod
+    def split(self, name: str) -> DomainImages:
+        """Read the split ``train``, ``val`` or ``test``."""
+
+    def spec(self) -> dict[str, Any]:
+        """What a checkpoint notes, so that a user's picture can be prepared the way these were."""
+        return {
+            "domains": list(self.domains),
+            "channels": [self.channels_a, self.channels_b],
+            "image_size": self.image_size,
+            "resize_filter": self.resize_filter,
+            "levels": self.levels,
+        }
+
+    def setup(self, stage: str) -> None:
+        """Read the splits that ``stage`` needs; ``predict`` takes the test split."""
+        names = {"fit": ("train", "val"), "validate": ("val",)}.get(stage, ("test",))
+        for name in names:
+            if name not in self.splits:
+                self.splits[name] = self.split(name)
+
+    def _loader(self, name: str) -> ResumableLoader:
+        dataset, training = self.splits[name], name == "train"
+        world_size, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
+        sampler = DrawSampler(
+            *dataset.lengths(), training=training, seed=self.seed, rank=rank, world_size=world_size
+        )
+        if training and len(sampler) < self.batch_size:
+            raise ValueError(
+                f"The training split has {len(dataset)} images, fewer than one batch of {self.batch_size} in each of "
+                f"{world_size} process(es).\nLower data.batch_size to at most {len(sampler)}."
+            )
+        return ResumableLoader(
+            dataset,
+            sampler,
+            batch_size=self.batch_size,
+            drop_last=training,
+            num_workers=self.num_workers,
+            persistent_workers=training and self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Shuffled batches, all of full size; domains are drawn independently."""
+        return self._loader("train")
+
+    def val_dataloader(self) -> ResumableLoader:
+        """The val split in order."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> ResumableLoader:
+        """The test split in order."""
+        return self._loader("test")
+
+    def predict_dataloader(self) -> ResumableLoader:
+        """The test split in order."""
+        return self._loader("test")

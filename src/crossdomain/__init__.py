@@ -1,0 +1,23 @@
+"""crossdomain: a PyTorch Lightning model zoo for moving images between visual domains.
+
+``crossdomain.load("alignflow-digits")`` loads a pretrained method, ``crossdomain.list_models()`` names what there is.
+Both are imported when they are first used: listing needs no torch.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+try:
+    __version__ = version("crossdomain")
+except PackageNotFoundError:  # the sources are on the path, but were never installed
+    __version__ = "0+unknown"
+
+__all__ = ["__version__", "list_models", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("list_models", "load"):
+        from crossdomain import hub
+
+        return getattr(hub, name)
+    raise AttributeError(f"module 'crossdomain' has no attribute {name!r}")

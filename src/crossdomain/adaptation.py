@@ -1,0 +1,96 @@
+"""Domain adaptation: a classifier that is tested on domain b, whatever it was trained on."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.nn import functional as F
+
+from crossdomain import serialization
+from crossdomain.method import Batch, Method, NetworkFactory, Terms
+from crossdomain.networks import ConvClassifier
+
+
+class DomainClassifier(Method):
+    """A classifier trained on labelled images of one domain, as the rows of a domain adaptation table need it.
+
+    It minimises the cross-entropy E -log softmax(f(x))[y] where x is, by ``train_on``:
+
+    - ``a``: images of domain a. Tested on b this is the row "source only".
+    - ``a2b``: images of domain a, translated by a frozen method of the zoo: "adapted".
+    - ``b``: images of domain b: "target only", the bound.
+
+    Validation and test log ``accuracy_a`` and ``accuracy_b``, on images as they are; ``test/accuracy_b`` is the row.
+
+    Args:
+        channels_a: channels of domain a.
+        channels_b: channels of domain b, the same number.
+        classes: number of classes.
+        network: makes the classifier from the number of channels and of classes.
+        train_on: see above.
+        translator: checkpoint of the method that translates, for ``a2b``. Read when training starts; its weights are
+            not part of this module.
+        options: those of :class:`Method`.
+    """
+
+    generating_player = "classifier"
+
+    def __init__(
+        self,
+        channels_a: int,
+        channels_b: int | None = None,
+        classes: int = 10,
+        network: NetworkFactory = ConvClassifier,
+        train_on: Literal["a", "a2b", "b"] = "a",
+        translator: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(channels_a, channels_b, **options)
+        self.save_hyperparameters()
+        if len(set(self.channels.values())) > 1:
+            raise ValueError(
+                f"The domains have {channels_a} and {channels_b} channels, but one classifier reads both.\n"
+                "Give both domains the same channels."
+            )
+        if (train_on == "a2b") != (translator is not None):
+            raise ValueError(
+                f"train_on is {train_on!r} and translator is {translator!r}; a translator goes with 'a2b' alone.\n"
+                "Give model.translator the checkpoint of a method, or train on 'a' or 'b'."
+            )
+        self.network = network(channels_a, classes)
+        self.players = {"classifier": ("network",)}
+        self.train_on = train_on
+        self.translator_path = translator
+        self._translator: list[LightningModule] = []  # in a list, so that it is no part of this module's state
+
+    def setup(self, stage: str) -> None:
+        """Check the data; before training, load the translator."""
+        super().setup(stage)
+        if stage == "fit" and self.translator_path is not None and not self._translator:
+            translator = serialization.rebuild(serialization.read(self.translator_path))
+            if "a2b" not in translator.directions:
+                raise ValueError(f"The translator {self.translator_path!r} has no direction 'a2b'.")
+            self._translator.append(translator.requires_grad_(False))
+
+    def generate(self, batch: Batch) -> dict[str, Any]:
+        """Logits and labels of the images that are trained on."""
+        domain = self.train_on[0]
+        if f"label_{domain}" not in batch:
+            raise ValueError(f"The training batch has no labels of domain {domain}; use a datamodule with labels.")
+        images = batch[domain]
+        if self._translator:
+            images = self._translator[0].to(self.device).translate(images, "a2b").clamp(-1, 1)
+        return {"logits": self.network(images), "labels": batch[f"label_{domain}"]}
+
+    def classifier_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
+        """Cross-entropy."""
+        return {"cross_entropy": F.cross_entropy(out["logits"].float(), out["labels"])}
+
+    @torch.no_grad()
+    def classify(self, images: Tensor) -> Tensor:
+        """Logits (N, classes) of images (N, C, H, W) in [-1, 1] of either domain."""
+        self._check_images(images, "b")
+        return self.network(images)

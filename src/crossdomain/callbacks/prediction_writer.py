@@ -1,0 +1,61 @@
+"""Writes what ``predict`` makes to image files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from PIL import Image
+from torch import Tensor
+
+
+class PredictionWriter(Callback):
+    """Writes translated images as 8-bit PNGs: ``<directory>/<direction>/<name>.png``.
+
+    The name is that of the input's file, or its number where the batch has no ``path_a`` or ``path_b``.
+
+    Args:
+        directory: where to; the run's log folder, in ``predictions``, when left out.
+    """
+
+    def __init__(self, directory: str | None = None) -> None:
+        self.directory = directory
+        self._written: dict[str, int] = {}
+        self._folder = Path()
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuse methods that do not translate, and make the folder."""
+        if stage != "predict":
+            return
+        if not pl_module.directions:
+            raise ValueError(f"predict writes translated images, but {type(pl_module).__name__} does not translate.")
+        self._folder = Path(self.directory) if self.directory else Path(trainer.log_dir or ".") / "predictions"
+        self._written = dict.fromkeys(pl_module.directions, 0)
+        for direction in pl_module.directions:
+            (self._folder / direction).mkdir(parents=True, exist_ok=True)
+
+    def on_predict_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Write the batch."""
+        for direction, images in outputs.items():
+            names = batch.get(f"path_{direction[0]}")
+            for i, image in enumerate(_to_bytes(images)):
+                number = self._written[direction] * trainer.world_size + trainer.global_rank
+                name = Path(names[i]).stem if names else f"{number:06d}"
+                Image.fromarray(image).save(self._folder / direction / f"{name}.png")
+                self._written[direction] += 1
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say where the files are."""
+        if trainer.is_global_zero:
+            counts = ", ".join(f"{count} {direction}" for direction, count in self._written.items())
+            print(f"Wrote {counts} to {self._folder}")
+
+
+def _to_bytes(images: Tensor) -> Any:
+    """(N, C, H, W) in [-1, 1] to uint8 arrays (N, H, W) for one channel, (N, H, W, 3) for three."""
+    values = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return values[..., 0] if values.shape[-1] == 1 else values

@@ -1,0 +1,95 @@
+"""The commands ``lightning`` and ``crossdomain``. Torch is imported only by what needs it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from crossdomain import __version__, hub
+
+DEBUG = "CROSSDOMAIN_DEBUG"
+
+
+def _guarded(action: Callable[[], object]) -> None:
+    """Run ``action``; a user's mistake becomes at most three lines on stderr and exit status 1.
+
+    With the environment variable CROSSDOMAIN_DEBUG set, the traceback is shown instead.
+    """
+    try:
+        action()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get(DEBUG) or not _is_mistake(error):
+            raise
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        print("error: " + "\n".join(lines[:3]), file=sys.stderr)
+        sys.exit(1)
+
+
+def _is_mistake(error: Exception) -> bool:
+    # Lightning's own refusals have a class of their own, looked up by name to keep this module light.
+    names = {cls.__name__ for cls in type(error).__mro__}
+    return isinstance(error, (ValueError, OSError)) or "MisconfigurationException" in names
+
+
+def _with_recipes(args: list[str]) -> list[str]:
+    """Replace the names of recipes by their paths."""
+    resolved: list[str] = []
+    for arg in args:
+        if arg.startswith("--config="):
+            resolved += ["--config", str(hub.find_recipe(arg.removeprefix("--config=")))]
+        elif resolved and resolved[-1] in ("--config", "-c"):
+            resolved.append(str(hub.find_recipe(arg)))
+        else:
+            resolved.append(arg)
+    return resolved
+
+
+def main(args: list[str] | None = None) -> None:
+    """The ``lightning`` command: fit, validate, test and predict."""
+    args = sys.argv[1:] if args is None else args
+
+    def action() -> None:
+        resolved = _with_recipes(args)
+        from crossdomain.lightning_cli import run
+
+        run(resolved)
+
+    _guarded(action)
+
+
+def _list(options: argparse.Namespace) -> None:
+    recipes = hub.list_recipes()
+    width = max(map(len, [*recipes, *hub.list_models()]))
+    print("Recipes (lightning fit --config zoo/NAME.yaml)")
+    for name, what in recipes.items():
+        print(f"  {name:{width}}  {what}")
+    print("\nCheckpoints (crossdomain.load(NAME))")
+    for name in hub.list_models():
+        entry = hub.model_info(name)
+        metrics = ", ".join(f"{key} {value:.4g}" for key, value in entry["metrics"].items())
+        print(f"  {name:{width}}  {metrics} ({entry['data']}, {entry['split']})")
+
+
+def _adapt(options: argparse.Namespace) -> None:
+    recipe = hub.find_recipe(options.config)
+    from crossdomain.pipeline import adapt
+
+    adapt(str(recipe), options.seed)
+
+
+def crossdomain(args: list[str] | None = None) -> None:
+    """The ``crossdomain`` command: list what the zoo has, and run the domain adaptation table."""
+    parser = argparse.ArgumentParser("crossdomain", description="A model zoo for moving images between domains.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="show recipes and checkpoints").set_defaults(action=_list)
+    adapt = commands.add_parser("adapt", help="train a method and three classifiers, and print the adaptation table")
+    adapt.add_argument("--config", default="alignflow", help="the method's recipe (default: alignflow)")
+    adapt.add_argument("--seed", type=int, default=0, help="seed of all four trainings (default: 0)")
+    adapt.set_defaults(action=_adapt)
+    options = parser.parse_args(args)
+    _guarded(lambda: options.action(options))

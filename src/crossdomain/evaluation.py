@@ -1,0 +1,264 @@
+"""Evaluation: the same metrics, tags and pictures for every method, in validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+from torchmetrics import MeanMetric, Metric
+
+from crossdomain import serialization
+from crossdomain.flows import dequantize
+from crossdomain.grid import labelled_grid
+from crossdomain.metrics import BitsPerDim, CycleError, Diversity, TranslationError
+
+DIRECTIONS = {"a": "a2b", "b": "b2a"}
+
+
+class Evaluation(Callback):
+    """Measures a method by what it offers and what the batch holds, under the same names for all.
+
+    ==============================  ===================================  ======================================
+    tag, below ``val/``, ``test/``  when                                 what
+    ==============================  ===================================  ======================================
+    ``mse_a2b, psnr_a2b, ssim_a2b`` the batch has ``truth_b``            :class:`TranslationError`
+    ``cycle_max_a, cycle_mean_a``   both directions, no guide            :class:`CycleError` of b2a(a2b(a))
+    ``bits_per_dim_a``              ``log_prob``, images                 :class:`BitsPerDim`, one draw of noise
+    ``accuracy_a2b``                ``label_a`` and a judge of b         of the judge on translated images
+    ``accuracy_a``                  ``classify`` and ``label_a``         of the method on images as they are
+    ``diversity_a2b``               multimodal                           :class:`Diversity`
+    ``fid_a2b, kid_a2b``            asked for                            torchmetrics, Inception features
+    ==============================  ===================================  ======================================
+
+    and likewise with a and b exchanged. Networks of judges and features live here, not in the method's state. Once an
+    epoch, the first images of the val split go to TensorBoard as one grid: input, translation, truth, and back.
+    The HParams tab gets one row for each run.
+
+    Args:
+        pictures: columns of the grid; 0 leaves it out.
+        judge_a: path of a classifier's checkpoint, for ``accuracy_b2a``.
+        judge_b: path of a classifier's checkpoint, for ``accuracy_a2b``.
+        samples: outputs for one input that ``diversity`` compares.
+        fid: compute ``fid`` and ``kid``; needs the extra ``[fid]``, which downloads Inception weights.
+    """
+
+    def __init__(
+        self,
+        pictures: int = 8,
+        judge_a: str | None = None,
+        judge_b: str | None = None,
+        samples: int = 4,
+        fid: bool = False,
+    ) -> None:
+        self.pictures = pictures
+        self.judge_paths = {"a": judge_a, "b": judge_b}
+        self.judges: dict[str, LightningModule] = {}
+        self.samples = samples
+        self.fid = fid
+        self._metrics: dict[tuple[str, str], Metric] = {}
+        self._grid: Tensor | None = None
+        self._hyperparameters_logged = False
+
+    # --- measuring ---------------------------------------------------------------------------------------------
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Load the judges."""
+        for domain, path in self.judge_paths.items():
+            if path is not None and domain not in self.judges:
+                judge = serialization.rebuild(serialization.read(path))
+                if not hasattr(judge, "classify"):
+                    raise ValueError(f"judge_{domain} is {path!r}, a {type(judge).__name__}, but has to be a classifier.")
+                self.judges[domain] = judge.requires_grad_(False)
+
+    def _metric(self, kind: str, name: str, device: torch.device, levels: int = 256) -> Metric:
+        if (kind, name) not in self._metrics:
+            make: dict[str, Callable[[], Metric]] = {
+                "translation": TranslationError,
+                "cycle": CycleError,
+                "bits_per_dim": lambda: BitsPerDim(levels),
+                "accuracy": MeanMetric,
+                "diversity": Diversity,
+                "fid": _fid,
+                "kid": _kid,
+            }
+            self._metrics[kind, name] = make[kind]().to(device)
+        return self._metrics[kind, name]
+
+    @torch.no_grad()
+    def _measure(self, module: Any, batch: dict[str, Any]) -> None:
+        device = module.device
+        for source, target in (("a", "b"), ("b", "a")):
+            direction, images = DIRECTIONS[source], batch.get(source)
+            if images is None:
+                continue
+            if direction in module.directions:
+                guide = self._guide(module, batch, target, len(images))
+                if not module.guided or guide is not None:
+                    self._measure_direction(module, batch, direction, guide)
+            if hasattr(module, "log_prob"):
+                levels = module.data_spec["levels"]
+                noise = torch.rand(images.shape[1:], generator=torch.Generator().manual_seed(0)).to(images)
+                log_prob = module.log_prob(dequantize(images, levels, noise), source)
+                self._metric("bits_per_dim", source, device, levels).update(log_prob, images[0].numel())
+            if hasattr(module, "classify") and f"label_{source}" in batch:
+                right = module.classify(images).argmax(1) == batch[f"label_{source}"]
+                self._metric("accuracy", source, device).update(right.float())
+
+    def _measure_direction(self, module: Any, batch: dict[str, Any], direction: str, guide: Tensor | None) -> None:
+        source, target = direction.split("2")
+        device, images = module.device, batch[source]
+        output = module.translate(images, direction, guide=guide, seed=0)
+        if f"truth_{target}" in batch:
+            self._metric("translation", direction, device).update(output, batch[f"truth_{target}"])
+        if DIRECTIONS[target] in module.directions and not module.guided:
+            back = module.translate(output, DIRECTIONS[target], seed=0)
+            self._metric("cycle", source, device).update(back, images)
+        if target in self.judges and f"label_{source}" in batch:
+            judge = self.judges[target].to(device)
+            right = judge.classify(output.clamp(-1, 1)).argmax(1) == batch[f"label_{source}"]
+            self._metric("accuracy", direction, device).update(right.float())
+        if module.multimodal:
+            many = module.translate(images, direction, guide=guide, samples=self.samples, seed=0)
+            self._metric("diversity", direction, device).update(many)
+        if self.fid and images.ndim == 4:
+            for kind in ("fid", "kid"):
+                metric = self._metric(kind, direction, device)
+                metric.update(_rgb(output), real=False)
+                if target in batch:
+                    metric.update(_rgb(batch[target]), real=True)
+
+    def _guide(self, module: Any, batch: dict[str, Any], target: str, count: int) -> Tensor | None:
+        """Guides for ``count`` images from the other domain of the batch, repeated where it has fewer."""
+        if not module.guided or target not in batch:
+            return None
+        index = torch.arange(count, device=module.device) % len(batch[target])
+        return batch[target][index]
+
+    def _results(self, trainer: Trainer, module: LightningModule) -> dict[str, Tensor]:
+        keys = sorted(self._metrics)
+        if trainer.world_size > 1:
+            # A process may have seen no image of a domain; all have to compute the same metrics.
+            gathered: list[list[tuple[str, str]]] = [[] for _ in range(trainer.world_size)]
+            torch.distributed.all_gather_object(gathered, keys)
+            keys = sorted({key for of_one in gathered for key in of_one})
+        results: dict[str, Tensor] = {}
+        for kind, name in keys:
+            value = self._metric(kind, name, module.device).compute()
+            if isinstance(value, dict):
+                prefix = "cycle_" if kind == "cycle" else ""
+                results |= {f"{prefix}{part}_{name}": number for part, number in value.items()}
+            else:
+                results[f"{kind}_{name}"] = value[0] if kind == "kid" else value
+        return results
+
+    def _finish(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        results = self._results(trainer, module)
+        bar = ("mse", "accuracy", "bits_per_dim")
+        for name, value in results.items():
+            module.log(f"{stage}/{name}", value, prog_bar=name.startswith(bar), sync_dist=trainer.world_size > 1)
+        self._metrics.clear()
+
+    # --- pictures ----------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def grid(self, module: Any, batch: dict[str, Any]) -> Tensor | None:
+        """Labelled rows of the first pictures of ``batch``: input, translation, truth and back; samples.
+
+        Returns:
+            uint8 (3, height, width), or None when there is nothing to show.
+        """
+        names = dict(zip("ab", module.data_spec["domains"], strict=True))
+        rows: list[tuple[str, Tensor]] = []
+        for source, target in (("a", "b"), ("b", "a")):
+            images = batch.get(source)
+            if images is None or images.ndim != 4 or DIRECTIONS[source] not in module.directions:
+                continue
+            images = images[: self.pictures]
+            guide = self._guide(module, batch, target, len(images))
+            rows.append((f"{names[source]}", images))
+            if guide is not None:
+                rows.append((f"guide\n({names[target]})", guide))
+            if module.guided and guide is None:
+                continue
+            output = module.translate(images, DIRECTIONS[source], guide=guide, seed=0)
+            rows.append((f"to {names[target]}", output))
+            if f"truth_{target}" in batch:
+                rows.append(("  truth", batch[f"truth_{target}"][: self.pictures]))
+            if DIRECTIONS[target] in module.directions and not module.guided:
+                rows.append((f"  back to\n  {names[source]}", module.translate(output, DIRECTIONS[target], seed=0)))
+        if hasattr(module, "sample"):
+            samples = module.sample(self.pictures, seed=0)
+            rows += [(f"sampled\n{names[d]}", images) for d, images in samples.items() if images.ndim == 4]
+        return labelled_grid(rows) if rows else None
+
+    # --- Lightning's hooks -------------------------------------------------------------------------------------
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Measure the batch; draw the first one."""
+        self._measure(pl_module, batch)
+        if batch_idx == 0 and self.pictures and trainer.is_global_zero and not trainer.sanity_checking:
+            self._grid = self.grid(pl_module, batch)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the metrics of the val split, and the grid."""
+        if trainer.sanity_checking:
+            self._metrics.clear()
+            return
+        self._finish(trainer, pl_module, "val")
+        for logger in trainer.loggers:
+            if self._grid is not None and isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("val/grid", self._grid, pl_module.rounds)
+        self._grid = None
+
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Enter the run into the HParams tab, which then follows the metrics by their tags."""
+        if trainer.sanity_checking or self._hyperparameters_logged:
+            return
+        self._hyperparameters_logged = True
+        hyperparameters = {k: v for k, v in pl_module.hparams.items() if not k.startswith("_")}
+        hyperparameters |= {"method": type(pl_module).__name__, "data": type(trainer.datamodule).__name__}
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.log_hyperparams(hyperparameters, metrics, step=pl_module.rounds)
+            else:
+                logger.log_hyperparams(hyperparameters)
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Measure the batch."""
+        self._measure(pl_module, batch)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the metrics of the test split."""
+        self._finish(trainer, pl_module, "test")
+
+
+def _rgb(images: Tensor) -> Tensor:
+    """Images in [-1, 1] to what torchmetrics' feature metrics take: three channels in [0, 1]."""
+    return ((images.clamp(-1, 1) + 1) / 2).expand(-1, 3, -1, -1)
+
+
+def _fid() -> Metric:
+    try:
+        from torchmetrics.image.fid import FrechetInceptionDistance
+
+        return FrechetInceptionDistance(normalize=True)
+    except ModuleNotFoundError:
+        raise ValueError("fid needs torch-fidelity: pip install 'crossdomain[fid]'.") from None
+
+
+def _kid() -> Metric:
+    try:
+        from torchmetrics.image.kid import KernelInceptionDistance
+
+        return KernelInceptionDistance(subset_size=50, normalize=True)
+    except ModuleNotFoundError:
+        raise ValueError("kid needs torch-fidelity: pip install 'crossdomain[fid]'.") from None

@@ -1,0 +1,438 @@
+"""Method: the one training step that all methods share."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import Callback, LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from crossdomain import serialization
+from crossdomain.evaluation import Evaluation
+from crossdomain.optimization import OptimizerFactory, ScheduleFactory, adam
+from crossdomain.pool import ImagePool
+
+NetworkFactory = Callable[[int, int], nn.Module]
+"""Makes a network from the number of channels in and out."""
+
+Batch = dict[str, Any]
+Terms = dict[str, Tensor]
+
+
+@contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Let losses computed inside flow through ``networks`` without moving them."""
+    parameters = [p for network in networks for p in network.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def _kept_randomness(seed: int) -> Iterator[None]:
+    """Seed the global generators inside, and leave them as they were."""
+    state = serialization.random_state()
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        serialization.set_random_state(state)
+
+
+def _detached(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, dict):
+        return {key: _detached(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_detached(item) for item in value)
+    return value
+
+
+class Method(LightningModule, ABC):
+    """A way to move images between two domains: networks, and a loss for each player.
+
+    A subclass makes its networks in ``__init__``, calls ``save_hyperparameters()``, sets ``players`` (and
+    ``directions``), and defines ``generate`` and one ``<player>_loss`` for each player. The training step is here:
+    in each round the players move one after the other; a player's terms are summed, its networks updated, and no
+    others.
+
+    Args:
+        channels_a: channels of domain a, or the length of its vectors.
+        channels_b: channels of domain b; that of domain a when left out.
+        optimizer: makes the optimizer of every player that has none of its own.
+        schedule: makes the learning rate schedule of every player that has none of its own; None keeps rates constant.
+        schedule_interval: what the schedules count, epochs or rounds (``step``).
+        generator_optimizer: optimizer of the player ``generator``.
+        critic_optimizer: optimizer of the player ``critic``.
+        generator_schedule: schedule of the player ``generator``.
+        critic_schedule: schedule of the player ``critic``.
+        gradient_clip: largest norm of one player's gradient; None does not clip. The Trainer's own option cannot work
+            with several optimizers.
+        accumulate: gradients of this many rounds are averaged before each update, in place of the Trainer's option.
+
+    Attributes:
+        players: names of the modules each player owns, in the order in which players move.
+        directions: the ways ``translate`` knows, of ``a2b`` and ``b2a``.
+        generating_player: the player whose gradients pass through what ``generate`` returns.
+        supervised: whether training reads the truth; a batch without it is then refused.
+        multimodal: whether ``translate`` has many outputs for one input.
+        guided: whether ``translate`` needs a guide.
+        rounds: calls of ``training_step`` so far, across epochs and resumed runs.
+        images_seen: images of the larger domain so far, over all processes.
+    """
+
+    players: dict[str, tuple[str, ...]]
+    directions: tuple[str, ...] = ()
+    generating_player: str = "generator"
+    supervised: bool = False
+    multimodal: bool = False
+    guided: bool = False
+
+    def __init__(
+        self,
+        channels_a: int,
+        channels_b: int | None = None,
+        optimizer: OptimizerFactory = adam,
+        schedule: ScheduleFactory | None = None,
+        schedule_interval: Literal["epoch", "step"] = "epoch",
+        generator_optimizer: OptimizerFactory | None = None,
+        critic_optimizer: OptimizerFactory | None = None,
+        generator_schedule: ScheduleFactory | None = None,
+        critic_schedule: ScheduleFactory | None = None,
+        gradient_clip: float | None = None,
+        accumulate: int = 1,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        channels_b = channels_a if channels_b is None else channels_b
+        if min(channels_a, channels_b) < 1:
+            raise ValueError(f"channels_a is {channels_a} and channels_b is {channels_b}, but both are at least 1.")
+        if accumulate < 1:
+            raise ValueError(f"accumulate is {accumulate}, but at least 1 round makes an update.")
+        self.channels = {"a": channels_a, "b": channels_b}
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.schedule_interval = schedule_interval
+        self.generator_optimizer = generator_optimizer
+        self.critic_optimizer = critic_optimizer
+        self.generator_schedule = generator_schedule
+        self.critic_schedule = critic_schedule
+        self.gradient_clip = gradient_clip
+        self.accumulate = accumulate
+        self.rounds = 0
+        self.images_seen = 0
+        self.prepared = False
+        self.data_spec: dict[str, Any] = {
+            "domains": ["a", "b"],
+            "channels": [channels_a, channels_b],
+            "image_size": None,
+            "resize_filter": "bicubic",
+            "levels": 256,
+        }
+        self._saved_process_state: dict[str, Any] | None = None
+
+    # --- what a method defines ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def generate(self, batch: Batch) -> dict[str, Any]:
+        """One forward pass that all players share; gradients pass to the generating player alone.
+
+        Fakes for the critic are drawn from the pools here, so that a pool is asked once a round.
+        """
+
+    def turns(self, player: str, round: int) -> int:
+        """How often ``player`` moves on the batch of ``round``: 0 skips it, k repeats the update on this batch."""
+        return 1
+
+    def after_step(self, player: str) -> None:
+        """Called after each update of ``player``: weight clipping and the like."""
+
+    def prepare(self, loader: Iterable[Batch]) -> None:
+        """Called once before the first round, with the training data: statistics, data-dependent initialisation.
+
+        Runs on one process and is handed to all others, without gradients and without a trace in the global random
+        state; skipped when training resumes.
+        """
+
+    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
+        """One output for each image; ``noise`` is a generator on the images' device where ``multimodal``."""
+        raise ValueError(f"{type(self).__name__} does not translate.")
+
+    # --- using it ----------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def translate(
+        self,
+        images: Tensor,
+        direction: str,
+        *,
+        guide: Tensor | None = None,
+        samples: int = 1,
+        seed: int | None = None,
+    ) -> Tensor:
+        """Move images to the other domain, noise-free and unclamped.
+
+        Args:
+            images: (N, C, H, W) in [-1, 1], or vectors (N, D), of the domain where ``direction`` starts.
+            direction: ``a2b`` or ``b2a``, one of ``directions``.
+            guide: images of the other domain, one for each input, where the method is ``guided``.
+            samples: outputs for each input; more than one where the method is ``multimodal``.
+            seed: decides which outputs a multimodal method draws; the global generator does when left out.
+
+        Returns:
+            (N, C, H, W), or (N, samples, C, H, W) when ``samples`` is more than 1.
+
+        Raises:
+            ValueError: for an unknown direction, wrong channels or sides, a missing or unwanted guide, or more
+                samples than the method has.
+        """
+        name = type(self).__name__
+        if direction not in self.directions:
+            known = ", ".join(self.directions) or "none"
+            raise ValueError(f"{name} has no direction {direction!r}; its directions: {known}.")
+        source, target = direction.split("2")
+        self._check_images(images, source)
+        if self.guided != (guide is not None):
+            wanted = "needs a guide of the target domain" if self.guided else "takes no guide"
+            raise ValueError(f"{name} {wanted}.")
+        if guide is not None:
+            self._check_images(guide, target)
+            if len(guide) != len(images):
+                raise ValueError(f"{name} got {len(guide)} guides for {len(images)} images; one each is needed.")
+        if samples < 1 or (samples > 1 and not self.multimodal):
+            raise ValueError(f"{name} gives one output for an input, but samples is {samples}.")
+        noise = None
+        if self.multimodal:
+            noise = torch.Generator(images.device)
+            noise.manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
+        outputs = [self._translate(images, direction, guide, noise) for _ in range(samples)]
+        return outputs[0] if samples == 1 else torch.stack(outputs, 1)
+
+    def forward(self, images: Tensor, direction: str = "a2b") -> Tensor:
+        """The same as ``translate(images, direction)``."""
+        return self.translate(images, direction)
+
+    @property
+    def stride(self) -> int:
+        """Height and width of images must be multiples of this: what the networks ask for in their ``stride``."""
+        networks = (self.get_submodule(name) for names in self.players.values() for name in names)
+        return math.lcm(*(getattr(network, "stride", 1) for network in networks))
+
+    def _check_images(self, images: Tensor, domain: str) -> None:
+        name, channels = type(self).__name__, self.channels[domain]
+        if images.ndim not in (2, 4) or images.shape[1] != channels:
+            raise ValueError(
+                f"Images of domain {domain} have shape {tuple(images.shape)}, but {name} takes (N, {channels}, H, W)."
+            )
+        if images.ndim == 4 and any(side % self.stride for side in images.shape[2:]):
+            raise ValueError(
+                f"Images of {images.shape[2]}x{images.shape[3]} px do not fit {name}: "
+                f"its networks need sides that are multiples of {self.stride}."
+            )
+
+    # --- training ----------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """One round: every player moves as often as ``turns`` says."""
+        if self.supervised and not any(f"truth_{d[-1]}" in batch for d in self.directions):
+            raise ValueError(
+                f"{type(self).__name__} learns from pairs, but the training batch has no truth.\n"
+                "Use paired data, or an unpaired method such as CycleGAN."
+            )
+        turns = {player: self.turns(player, self.rounds) for player in self.players}
+        if self.accumulate > 1 and max(turns.values()) > 1:
+            raise ValueError("accumulate cannot be combined with players that move several times in a round.")
+        generating = self.generating_player
+        logged: Terms = {}
+        losses: Terms = {}
+        out = self._generate(batch, turns)
+        for player, optimizer in zip(self.players, self._optimizers(), strict=True):
+            loss = getattr(self, f"{player}_loss")
+            for turn in range(turns[player]):
+                if player == generating and turn > 0:
+                    out = self._generate(batch, turns)  # the last update freed the graph and moved the networks
+                with self.toggled_optimizer(optimizer):
+                    terms = loss(batch, out if player == generating else _detached(out))
+                    losses[player] = sum(terms.values())
+                    self._update(player, optimizer, losses[player])
+            if turns[player] > 0:
+                logged |= {f"train/{player}_{name}": term.detach() for name, term in terms.items()}
+        self.rounds += 1
+        self.images_seen += self.trainer.world_size * max(len(batch[d]) for d in "ab" if d in batch)
+        self._step_schedules("step")
+        self._log(logged, {player: loss.detach() for player, loss in losses.items()})
+
+    def _generate(self, batch: Batch, turns: Mapping[str, int]) -> dict[str, Any]:
+        with torch.set_grad_enabled(turns.get(self.generating_player, 0) > 0):
+            return self.generate(batch)
+
+    def _update(self, player: str, optimizer: Optimizer, loss: Tensor) -> None:
+        first = self.rounds % self.accumulate == 0
+        last = (self.rounds + 1) % self.accumulate == 0 or self.trainer.is_last_batch
+        if first:
+            optimizer.zero_grad()
+        self.manual_backward(loss / self.accumulate if self.accumulate > 1 else loss)
+        if last:
+            if self.gradient_clip is not None:
+                self.clip_gradients(optimizer, self.gradient_clip, "norm")
+            optimizer.step()
+            self.after_step(player)
+
+    def _log(self, terms: Terms, losses: Terms) -> None:
+        # Lightning drops values between the rounds it logs, but only after the work of collecting them.
+        if (self.trainer.fit_loop.epoch_loop._batches_that_stepped + 1) % self.trainer.log_every_n_steps == 0:
+            self.log_dict(losses, prog_bar=True, logger=False)
+            self.log_dict({**terms, "images_seen": float(self.images_seen)})
+
+    def _optimizers(self) -> list[Optimizer]:
+        optimizers = self.optimizers()
+        return optimizers if isinstance(optimizers, list) else [optimizers]
+
+    def player_parameters(self, player: str) -> list[nn.Parameter]:
+        """The parameters of the modules that ``player`` owns."""
+        return [p for name in self.players[player] for p in self.get_submodule(name).parameters()]
+
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[dict[str, Any]]]:
+        """One optimizer and schedule for each player: its own, else the default."""
+        optimizers, schedules = [], []
+        for player in self.players:
+            make = getattr(self, f"{player}_optimizer", None) or self.optimizer
+            optimizers.append(make(self.player_parameters(player)))
+            make_schedule = getattr(self, f"{player}_schedule", None) or self.schedule
+            if make_schedule is not None:
+                schedules.append({"scheduler": make_schedule(optimizers[-1]), "name": f"{player}_learning_rate"})
+        return optimizers, schedules
+
+    def _step_schedules(self, interval: str) -> None:
+        if interval == self.schedule_interval:
+            for config in self.trainer.lr_scheduler_configs:
+                config.scheduler.step()
+
+    def on_train_epoch_end(self) -> None:
+        """Count the epoch for the schedules; under manual optimization Lightning never does."""
+        self._step_schedules("epoch")
+
+    def setup(self, stage: str) -> None:
+        """Take note of the data, and check that the networks fit it."""
+        data = self.trainer.datamodule
+        if not hasattr(data, "spec"):
+            return
+        spec = data.spec()
+        if spec["channels"] != list(self.channels.values()):
+            raise ValueError(
+                f"The data has {spec['channels']} channels in domains (a, b), "
+                f"but this {type(self).__name__} was made for {list(self.channels.values())}."
+            )
+        size, stride = spec["image_size"], self.stride
+        if size is not None and size % stride:
+            near = " or ".join(str(s) for s in (size // stride * stride, (size // stride + 1) * stride) if s)
+            raise ValueError(
+                f"data.image_size is {size}, but the networks of {type(self).__name__} need a multiple of {stride}.\n"
+                f"Nearest: {near}."
+            )
+        self.data_spec = spec
+
+    def on_fit_start(self) -> None:
+        """Run ``prepare`` on one process and give all others its result, unless training resumes."""
+        if self.prepared:
+            return
+        if self.trainer.is_global_zero:
+            loader = self.trainer.fit_loop._data_source.dataloader()
+            with torch.no_grad(), _kept_randomness(seed=0):
+                self.prepare(_on_device(loader, self))
+        if self.trainer.world_size > 1:
+            for tensor in (*self.parameters(), *self.buffers()):
+                torch.distributed.broadcast(tensor.detach(), src=0)
+        self.prepared = True
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Take up the random states and pools of a checkpoint at the very place where they were saved."""
+        if self._saved_process_state is not None:
+            state, self._saved_process_state = self._saved_process_state, None
+            serialization.set_random_state(state["random"])
+            for name, pool in self._pools().items():
+                pool.load_state_dict(state["pools"][name])
+
+    def _pools(self) -> dict[str, ImagePool]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, ImagePool)}
+
+    # --- evaluation --------------------------------------------------------------------------------------------
+
+    def configure_callbacks(self) -> list[Callback]:
+        """The zoo's evaluation, unless the Trainer was given one with options of its own."""
+        given = any(isinstance(callback, Evaluation) for callback in self.trainer.callbacks)
+        return [] if given else [Evaluation()]
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Nothing: the callback :class:`Evaluation` does the same for all methods."""
+
+    test_step = validation_step
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Translations of the batch by direction, (N, C, H, W) each, in [-1, 1]."""
+        sources = [(d, d[0]) for d in self.directions if d[0] in batch]
+        return {direction: self.translate(batch[source], direction).clamp(-1, 1) for direction, source in sources}
+
+    # --- checkpoints -------------------------------------------------------------------------------------------
+
+    def save_hyperparameters(self, *args: Any, **kwargs: Any) -> None:
+        """Keep the arguments of ``__init__`` as plain values; what cannot be stored is refused here.
+
+        Raises:
+            ValueError: an argument is a lambda, a network that was made already, or the like.
+        """
+        kwargs.setdefault("frame", inspect.currentframe().f_back)
+        super().save_hyperparameters(*args, logger=False, **kwargs)
+        plain = {name: serialization.to_plain(value, name) for name, value in self.hparams.items()}
+        plain["_class_path"] = serialization.class_path(type(self))
+        plain["_instantiator"] = serialization.INSTANTIATOR
+        self._hparams.clear()
+        self._hparams.update(serialization.without_defaults(plain))
+        self._hparams_initial = self._hparams.copy()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the ``crossdomain`` entry; see :mod:`crossdomain.serialization`."""
+        counters = {"rounds": self.rounds, "images_seen": self.images_seen}
+        entry = serialization.header(self, self.data_spec, counters)
+        pools = {name: pool.state_dict() for name, pool in self._pools().items()}
+        mine = {"random": serialization.random_state(), "pools": pools}
+        entry["processes"] = [mine]
+        if self.trainer.world_size > 1:
+            entry["processes"] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(entry["processes"], mine)
+        checkpoint["crossdomain"] = entry
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the counters, the data's description, and what ``on_train_batch_start`` restores."""
+        entry = checkpoint.get("crossdomain")
+        if entry is None:
+            raise ValueError("The checkpoint has no entry 'crossdomain': it was not written by a method of the zoo.")
+        if entry["method"] != type(self).__name__:
+            raise ValueError(f"The checkpoint holds a {entry['method']}, but this is a {type(self).__name__}.")
+        if entry["channels"] != list(self.channels.values()):
+            raise ValueError(
+                f"The checkpoint was trained on {entry['channels']} channels in domains (a, b), "
+                f"but this {type(self).__name__} has {list(self.channels.values())}."
+            )
+        self.rounds, self.images_seen, self.prepared = entry["rounds"], entry["images_seen"], True
+        self.data_spec = {key: entry[key] for key in self.data_spec}
+        processes = entry.get("processes")
+        if processes and self._trainer is not None:
+            self._saved_process_state = processes[min(self.global_rank, len(processes) - 1)]
+
+
+def _on_device(loader: Iterable[Batch], module: LightningModule) -> Iterator[Batch]:
+    for batch in loader:
+        yield module.transfer_batch_to_device(batch, module.device, 0)

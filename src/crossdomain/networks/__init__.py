@@ -1,0 +1,21 @@
+"""Networks. Each is made by ``(channels in, channels out) -> nn.Module`` and knows no loss.
+
+A network that needs images whose sides are multiples of some number says so in its attribute ``stride``.
+"""
+
+from crossdomain.networks.classifiers import ConvClassifier, TimmClassifier
+from crossdomain.networks.critics import PatchCritic
+from crossdomain.networks.initialization import initialize_normal
+from crossdomain.networks.norms import Norm, make_norm
+from crossdomain.networks.resnet import ResidualBlock, ResNetGenerator
+
+__all__ = [
+    "ConvClassifier",
+    "Norm",
+    "PatchCritic",
+    "ResNetGenerator",
+    "ResidualBlock",
+    "TimmClassifier",
+    "initialize_normal",
+    "make_norm",
+]

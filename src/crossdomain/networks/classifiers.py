@@ -1,0 +1,67 @@
+"""Classifiers: what domain adaptation trains, and what judges translations."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class ConvClassifier(nn.Module):
+    """A small classifier: three 3x3 convolutions with batch norm, two poolings, dropout, one linear layer.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: number of classes.
+        width: channels of the first convolution; the others have twice as many.
+        dropout: probability of dropping a feature before the linear layer.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, width: int = 32, dropout: float = 0.3) -> None:
+        super().__init__()
+
+        def stage(channels: int, wider: int) -> list[nn.Module]:
+            conv = nn.Conv2d(channels, wider, 3, padding=1, bias=False)
+            return [conv, nn.BatchNorm2d(wider), nn.ReLU(inplace=True)]
+
+        self.model = nn.Sequential(
+            *stage(in_channels, width),
+            nn.MaxPool2d(2),
+            *stage(width, 2 * width),
+            nn.MaxPool2d(2),
+            *stage(2 * width, 2 * width),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(8 * width, out_channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) in [-1, 1], at least 8 px, to logits (N, out_channels)."""
+        return self.model(x)
+
+
+class TimmClassifier(nn.Module):
+    """Any classifier of the timm library.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: number of classes.
+        name: timm's name of the architecture, such as ``resnet10t``.
+        pretrained: start from timm's weights, which timm downloads.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, name: str = "resnet10t", pretrained: bool = False
+    ) -> None:
+        super().__init__()
+        import timm  # takes a second to import, so only where it is used
+
+        if not timm.is_model(name):
+            close = timm.list_models(f"{name[:4]}*")[:5]
+            raise ValueError(f"timm has no architecture {name!r}; near it: {', '.join(close) or 'none'}.")
+        self.model = timm.create_model(
+            name, pretrained=pretrained, in_chans=in_channels, num_classes=out_channels
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) in [-1, 1] to logits (N, out_channels)."""
+        return self.model(x)

@@ -1,0 +1,52 @@
+"""Critics: networks that score how real an image looks."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from crossdomain.networks.initialization import initialize_normal
+from crossdomain.networks.norms import Norm, make_norm
+
+
+class PatchCritic(nn.Module):
+    """PatchGAN: one logit for each patch of the image (Isola et al., arXiv 1611.07004).
+
+    4x4 convolutions: C-w without norm, then ``layers`` - 1 of stride 2 and one of stride 1 with norm, their widths
+    doubling up to 8w, then one logit. A logit sees 16, 34, 70, 142 or 286 pixels with 1 to 5 layers. Modules lie at
+    the indices of the official code. At 3 channels, width 64 and 3 layers it has 2,764,737 parameters.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: logits for each patch.
+        width: channels after the first convolution.
+        layers: convolutions of stride 2.
+        norm: normalisation after each convolution but the first and the last.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int = 1,
+        width: int = 64,
+        layers: int = 3,
+        norm: Norm = "instance",
+    ) -> None:
+        super().__init__()
+        bias = norm != "batch"
+        modules: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2, True)]
+        channels = width
+        for layer in range(1, layers + 1):
+            wider = width * min(2**layer, 8)
+            modules += [
+                nn.Conv2d(channels, wider, 4, stride=2 if layer < layers else 1, padding=1, bias=bias),
+                make_norm(norm, wider),
+                nn.LeakyReLU(0.2, True),
+            ]
+            channels = wider
+        modules.append(nn.Conv2d(channels, out_channels, 4, padding=1))
+        self.model = nn.Sequential(*modules)
+        initialize_normal(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to logits (N, out_channels, h, w)."""
+        return self.model(x)

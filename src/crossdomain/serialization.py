@@ -1,0 +1,275 @@
+"""What a checkpoint holds, how it is written, verified and rebuilt.
+
+A checkpoint is Lightning's, readable with ``weights_only=True``. Two of its entries are ours:
+
+- ``hyper_parameters``: every argument of the method's ``__init__`` as plain values, classes as
+  ``{class_path, init_args}``, and the method's own class as ``_class_path``. From these, and nothing else, the method
+  is made again.
+- ``crossdomain``: ``format``, ``version``, ``method``, the data's ``domains``, ``channels``, ``image_size``,
+  ``resize_filter`` and ``levels``, the counters ``rounds`` and ``images_seen``, and for each process the random
+  states and image pools.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import os
+import pickle
+import random
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import instantiate_module
+from torch import nn
+
+FORMAT = 1
+INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
+_PRIMITIVES = (type(None), bool, int, float, str)
+# Classes below these packages may be imported on a checkpoint's word; any other must have been imported already.
+_TRUSTED = ("crossdomain", "torch.optim", "torch.nn")
+
+
+# --- hyperparameters -------------------------------------------------------------------------------------------
+
+
+def class_path(thing: Any) -> str:
+    """The import path of a class or function; ValueError when it cannot be imported by that path."""
+    path = f"{thing.__module__}.{thing.__qualname__}"
+    if "<" in path:
+        raise ValueError(f"{path} has no import path.")
+    return path
+
+
+def to_plain(value: Any, name: str = "value") -> Any:
+    """Turn an argument into plain values that :func:`rebuild` can turn back.
+
+    Numbers, strings, None, and lists, tuples and dicts of them stay; a class becomes ``{class_path}``, a
+    ``functools.partial`` of a class with keyword arguments ``{class_path, init_args}``, a function its import path.
+
+    Raises:
+        ValueError: for anything else (a lambda, a network that was made already), naming the argument.
+    """
+    if isinstance(value, _PRIMITIVES):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [to_plain(item, f"{name}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item, f"{name}.{key}") for key, item in value.items()}
+    try:
+        if isinstance(value, type):
+            return {"class_path": class_path(value)}
+        if isinstance(value, partial) and isinstance(value.func, type) and not value.args:
+            arguments = to_plain(value.keywords, name)
+            return {"class_path": class_path(value.func), "init_args": arguments}
+        if inspect.isfunction(value):
+            return class_path(value)
+    except ValueError:
+        pass
+    raise ValueError(
+        f"{name} is {value!r}, which a checkpoint cannot store.\n"
+        "Give a class, a functools.partial of a class with keyword arguments, or a function of an importable module."
+    )
+
+
+def without_defaults(plain: Any) -> Any:
+    """Drop arguments of torch's classes that equal torch's defaults.
+
+    They differ between versions of torch, and a checkpoint has to load in older ones also. The zoo's own classes
+    keep all arguments: their defaults may change, a checkpoint may not.
+    """
+    if isinstance(plain, list):
+        return [without_defaults(item) for item in plain]
+    if not isinstance(plain, dict):
+        return plain
+    plain = {key: without_defaults(item) for key, item in plain.items()}
+    path, arguments = plain.get("class_path"), plain.get("init_args")
+    if isinstance(path, str) and path.startswith("torch.") and isinstance(arguments, dict):
+        signature = inspect.signature(_resolve(path)).parameters
+        kept = {
+            key: value
+            for key, value in arguments.items()
+            if key not in signature or to_plain(signature[key].default, key) != value
+        }
+        plain["init_args"] = kept
+    return plain
+
+
+# --- reading and rebuilding ------------------------------------------------------------------------------------
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """The SHA-256 of a file, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read(path: str | os.PathLike, expected_sha256: str | None = None) -> dict[str, Any]:
+    """Read a checkpoint of the zoo onto the CPU, without running any code that it may contain.
+
+    Args:
+        path: the file.
+        expected_sha256: refuse the file when its hash differs.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the hash differs, or the file is not a checkpoint of the zoo.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no checkpoint {str(path)!r}.")
+    if expected_sha256 is not None and (found := sha256(path)) != expected_sha256:
+        raise ValueError(
+            f"{str(path)!r} is corrupted or not the file it should be.\n"
+            f"Its SHA-256 is {found}, expected {expected_sha256}."
+        )
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{str(path)!r} cannot be read as a checkpoint: it is damaged, or holds more than plain values and weights."
+        ) from error
+    if not isinstance(checkpoint, dict) or "crossdomain" not in checkpoint:
+        raise ValueError(f"{str(path)!r} is not a checkpoint of crossdomain (it has no entry 'crossdomain').")
+    if checkpoint["crossdomain"]["format"] > FORMAT:
+        raise ValueError(
+            f"{str(path)!r} has format {checkpoint['crossdomain']['format']}, this crossdomain reads up to {FORMAT}.\n"
+            "Update crossdomain to load it."
+        )
+    return checkpoint
+
+
+def _resolve(path: str) -> Any:
+    """Import ``path`` if its package is trusted, or find it among what was imported already."""
+    module_name, _, name = path.rpartition(".")
+    trusted = any(module_name == package or module_name.startswith(package + ".") for package in _TRUSTED)
+    try:
+        module = importlib.import_module(module_name) if trusted else sys.modules[module_name]
+        return getattr(module, name)
+    except (ImportError, KeyError, AttributeError):
+        raise ValueError(
+            f"The checkpoint needs {path!r}, which is not part of this crossdomain and was not imported.\n"
+            "If you trust it, import its module first and load again."
+        ) from None
+
+
+def _check_paths(plain: Any) -> None:
+    """Refuse class paths that name anything but networks, objectives, optimizers and schedules."""
+    if isinstance(plain, dict):
+        if "class_path" in plain and not isinstance(_resolve(plain["class_path"]), type):
+            raise ValueError(f"The checkpoint names {plain['class_path']!r} as a class, but it is none.")
+        for item in plain.values():
+            _check_paths(item)
+    elif isinstance(plain, list):
+        for item in plain:
+            _check_paths(item)
+
+
+def rebuild(checkpoint: Mapping[str, Any], **overrides: Any) -> LightningModule:
+    """Make the module that wrote ``checkpoint`` and load its weights; it is returned in evaluation mode.
+
+    Args:
+        checkpoint: as :func:`read` returns it.
+        overrides: hyperparameters to replace.
+
+    Raises:
+        ValueError: a class is unknown or not trusted, or the weights do not fit.
+    """
+    hyperparameters = {**checkpoint["hyper_parameters"], **overrides}
+    hyperparameters.pop("_instantiator", None)
+    cls = _resolve(hyperparameters["_class_path"])
+    if not (isinstance(cls, type) and issubclass(cls, LightningModule)):
+        raise ValueError(f"The checkpoint's class {hyperparameters['_class_path']!r} is no LightningModule.")
+    _check_paths(hyperparameters)
+    hints = get_type_hints(cls.__init__)
+    for name, value in hyperparameters.items():
+        # A function is stored by its path alone; it must say that it returns what the argument asks for.
+        if isinstance(value, str) and "." in value and "Callable" in str(hints.get(name)):
+            _check_function(name, value)
+    module = instantiate_module(cls, hyperparameters)
+    module.on_load_checkpoint(dict(checkpoint))
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise ValueError(f"The checkpoint's weights do not fit {cls.__name__}: {first}") from None
+    return module.eval()
+
+
+def _check_function(name: str, path: str) -> None:
+    function = _resolve(path)
+    returned = get_type_hints(function).get("return") if inspect.isfunction(function) else None
+    if not isinstance(returned, type):
+        raise ValueError(f"The checkpoint's {name} is {path!r}, which is no function with an annotated result.")
+
+
+# --- writing ---------------------------------------------------------------------------------------------------
+
+
+def header(module: nn.Module, spec: Mapping[str, Any], counters: Mapping[str, int]) -> dict[str, Any]:
+    """The ``crossdomain`` entry of a checkpoint.
+
+    Args:
+        module: the method that is saved.
+        spec: the data's domains, channels, image size, resize filter and value levels.
+        counters: rounds, images seen and the like.
+    """
+    from crossdomain import __version__
+
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "method": type(module).__name__,
+        **spec,
+        **counters,
+    }
+
+
+def export(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """Write what loading needs and nothing that only resuming needs: hyperparameters, weights, header.
+
+    Optimizers, loops, callbacks, random states and pools stay behind. The file is written atomically.
+    """
+    kept = {key: checkpoint[key] for key in ("state_dict", "hyper_parameters", "pytorch-lightning_version")}
+    kept["crossdomain"] = {k: v for k, v in checkpoint["crossdomain"].items() if k != "processes"}
+    temporary = Path(f"{path}.part")
+    torch.save(kept, temporary)
+    temporary.replace(path)
+
+
+# --- random states ---------------------------------------------------------------------------------------------
+
+
+def random_state() -> dict[str, Any]:
+    """The states of Python's, NumPy's and PyTorch's global generators in this process, as plain values."""
+    version, words, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    return {
+        "python": [version, list(words), gauss],
+        "numpy": [name, keys.tolist(), int(position), int(has_gauss), float(cached)],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+    }
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Set the generators to what :func:`random_state` returned."""
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    name, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, np.asarray(keys, dtype=np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
