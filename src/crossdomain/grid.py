@@ -18,7 +18,8 @@ def labelled_grid(rows: Sequence[tuple[str, Tensor]], smallest: int = 48) -> Ten
     """Put rows of images above each other, each with its name to the left.
 
     Args:
-        rows: names and images (N, C, H, W) in [-1, 1], which are clamped; C is 1 or 3.
+        rows: names and images (N, C, H, W) in [-1, 1], which are clamped; of 2 channels the
+            first is shown, of more than 3 the first three.
         smallest: images with smaller sides are enlarged by a whole factor, without smoothing.
 
     Returns:
@@ -27,7 +28,8 @@ def labelled_grid(rows: Sequence[tuple[str, Tensor]], smallest: int = 48) -> Ten
     strips = []
     font = ImageFont.load_default(size=13)
     for name, images in rows:
-        images = images.detach().float().cpu().clamp(-1, 1).expand(-1, 3, -1, -1)
+        shown = images[:, : 3 if images.shape[1] >= 3 else 1]
+        images = shown.detach().float().cpu().clamp(-1, 1).expand(-1, 3, -1, -1)
         factor = max(1, -(-smallest // max(images.shape[-2:])))
         images = F.interpolate(images, scale_factor=factor, mode="nearest")
         images = F.pad((images + 1) * 127.5, (0, GAP, 0, GAP), value=255)

@@ -225,10 +225,10 @@ class Method(LightningModule, ABC):
         return self.translate(images, direction)
 
     @property
-    def stride(self) -> int:
-        """Height and width of images must be multiples of this: what the networks ask for in their ``stride``."""
+    def total_stride(self) -> int:
+        """Height and width of images must be multiples of this: what the networks ask for in their ``total_stride``."""
         networks = (self.get_submodule(name) for names in self.players.values() for name in names)
-        return math.lcm(*(getattr(network, "stride", 1) for network in networks))
+        return math.lcm(*(getattr(network, "total_stride", 1) for network in networks))
 
     def _check_images(self, images: Tensor, domain: str) -> None:
         name, channels = type(self).__name__, self.channels[domain]
@@ -236,10 +236,10 @@ class Method(LightningModule, ABC):
             raise ValueError(
                 f"Images of domain {domain} have shape {tuple(images.shape)}, but {name} takes (N, {channels}, H, W)."
             )
-        if images.ndim == 4 and any(side % self.stride for side in images.shape[2:]):
+        if images.ndim == 4 and any(side % self.total_stride for side in images.shape[2:]):
             raise ValueError(
                 f"Images of {images.shape[2]}x{images.shape[3]} px do not fit {name}: "
-                f"its networks need sides that are multiples of {self.stride}."
+                f"its networks need sides that are multiples of {self.total_stride}."
             )
 
     # --- training ----------------------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ class Method(LightningModule, ABC):
                 f"The data has {spec['channels']} channels in domains (a, b), "
                 f"but this {type(self).__name__} was made for {list(self.channels.values())}."
             )
-        size, stride = spec["image_size"], self.stride
+        size, stride = spec["image_size"], self.total_stride
         if size is not None and size % stride:
             near = " or ".join(str(s) for s in (size // stride * stride, (size // stride + 1) * stride) if s)
             raise ValueError(

@@ -18,10 +18,10 @@ class Flow(nn.Module, ABC):
     round trip add up to zero.
 
     Attributes:
-        stride: height and width of an image must be multiples of this.
+        total_stride: height and width of an image must be multiples of this.
     """
 
-    stride: int = 1
+    total_stride: int = 1
 
     @abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

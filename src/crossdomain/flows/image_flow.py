@@ -50,4 +50,4 @@ class ImageFlow(FlowSequence):
                 flows.append(AffineCoupling(channels, partial(ConvConditioner, width=width), log_scale_bound))
         flows += [Unsqueeze() for _ in range(scales)]
         super().__init__(flows, recompute)
-        self.stride = 2**scales
+        self.total_stride = 2**scales

@@ -55,7 +55,7 @@ class Squeeze(Flow):
     Channel ``4c + 2dy + dx`` of the result holds the pixels of channel ``c`` at offset (dy, dx) of each 2x2 block.
     """
 
-    stride = 2
+    total_stride = 2
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Squeeze."""

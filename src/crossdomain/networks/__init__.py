@@ -1,6 +1,6 @@
 """Networks. Each is made by ``(channels in, channels out) -> nn.Module`` and knows no loss.
 
-A network that needs images whose sides are multiples of some number says so in its attribute ``stride``.
+A network that needs images whose sides are multiples of some number says so in its attribute ``total_stride``.
 """
 
 from crossdomain.networks.classifiers import ConvClassifier, TimmClassifier

@@ -46,7 +46,7 @@ class ResNetGenerator(nn.Module):
         dropout: probability of dropout inside the blocks; 0 leaves it out, as the paper does.
     """
 
-    stride = 4
+    total_stride = 4
 
     def __init__(
         self,

@@ -1,0 +1,168 @@
+"""Every flow through gradients, inverse, Jacobian, saving and loading, in one test."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch.autograd.functional import jacobian
+
+from crossdomain.flows import (
+    ActNorm,
+    AdditiveCoupling,
+    AffineCoupling,
+    FlowSequence,
+    ImageFlow,
+    Logit,
+    MLPConditioner,
+    Permutation,
+    Squeeze,
+    Unsqueeze,
+    dequantize,
+)
+
+FLOWS = {
+    "act_norm": (lambda: ActNorm(3), (3, 4, 4)),
+    "act_norm_vector": (lambda: ActNorm(5), (5,)),
+    "squeeze": (Squeeze, (2, 4, 4)),
+    "unsqueeze": (Unsqueeze, (8, 2, 2)),
+    "permutation": (lambda: Permutation(6, seed=3), (6, 2, 2)),
+    "logit": (lambda: Logit(0.05), (1, 4, 4)),
+    "affine_coupling": (lambda: AffineCoupling(4), (4, 4, 4)),
+    "affine_coupling_odd": (lambda: AffineCoupling(3), (3, 4, 4)),
+    "affine_coupling_vector": (lambda: AffineCoupling(5, MLPConditioner, log_scale_bound=3.0), (5,)),
+    "additive_coupling": (lambda: AdditiveCoupling(4), (4, 4, 4)),
+    "image_flow": (lambda: ImageFlow(1, scales=2, steps=2, width=8), (1, 8, 8)),
+    "image_flow_colour": (lambda: ImageFlow(3, scales=1, steps=3, width=8), (3, 4, 4)),
+    "image_flow_recomputed": (lambda: ImageFlow(1, scales=2, steps=2, width=8, recompute=True), (1, 8, 8)),
+    "sequence": (lambda: FlowSequence([ActNorm(4), Permutation(4), AdditiveCoupling(4)]), (4, 2, 2)),
+}
+
+
+def away_from_identity(flow):
+    for p in flow.parameters():
+        p.data += 0.3 * torch.randn_like(p)
+    return flow
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_flow(name, tmp_path):
+    make, shape = FLOWS[name]
+    flow = away_from_identity(make().double())
+    x = 2 * torch.rand(3, *shape, dtype=torch.float64) - 1
+
+    z, log_det = flow(x)
+    assert log_det.shape == (3,)
+    back, inverse_log_det = flow.inverse(z)
+    assert (back - x).abs().max() < 1e-10
+    assert (log_det + inverse_log_det).abs().max() < 1e-10
+
+    for i in range(len(x)):
+        for run, point, found in ((flow, x, log_det), (flow.inverse, z, inverse_log_det)):
+            matrix = jacobian(lambda v, run=run: run(v)[0].flatten(), point[i : i + 1]).reshape(x[0].numel(), -1)
+            assert abs(torch.linalg.slogdet(matrix)[1] - found[i]) < 1e-8
+
+    def loss(flow):
+        z, log_det = flow(x)
+        x_again, _ = flow.inverse(z + 0.1)
+        return z.square().sum() - log_det.sum() + x_again.pow(3).sum()
+
+    parameters = list(flow.parameters())
+    if parameters:
+        gradients = torch.autograd.grad(loss(flow), parameters, allow_unused=True)
+        assert all(g is not None and g.isfinite().all() and g.abs().sum() > 0 for g in gradients)
+
+    torch.save(flow.state_dict(), tmp_path / "flow.pt")
+    other = make().double()
+    other.load_state_dict(torch.load(tmp_path / "flow.pt", weights_only=True))
+    assert torch.equal(other(x)[0], z)
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 6), (7,)])
+def test_act_norm_is_initialised_to_zero_mean_and_unit_variance(shape):
+    layer = ActNorm(shape[0])
+    x = 3 * torch.randn(64, *shape) + 5
+    z = layer.initialize(x)
+    axes = [0, *range(2, z.ndim)]
+    torch.testing.assert_close(z.mean(axes), torch.zeros(shape[0]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(z.std(axes, correction=0), torch.ones(shape[0]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(z, layer(x)[0])
+
+
+def test_act_norm_survives_a_constant_channel():
+    layer = ActNorm(2)
+    assert layer.initialize(torch.ones(4, 2)).isfinite().all()
+    assert torch.equal(layer.log_scale.data, torch.zeros(2))
+
+
+def test_new_image_flow_is_the_logit_up_to_permutation():
+    flow = ImageFlow(1, scales=1, steps=1, width=4)
+    x = 2 * torch.rand(2, 1, 4, 4) - 1
+    z, log_det = flow(x)
+    torch.testing.assert_close(z.flatten(1).sort().values, Logit()(x)[0].flatten(1).sort().values)
+    torch.testing.assert_close(log_det, Logit()(x)[1])
+
+
+def test_logit_matches_its_formula_and_is_finite_at_the_ends():
+    x = torch.tensor([[-1.0, 0.0, 0.5, 1.0]], dtype=torch.float64)
+    y, log_det = Logit(0.05)(x)
+    p = 0.05 + 0.9 * (x + 1) / 2
+    torch.testing.assert_close(y, torch.log(p / (1 - p)))
+    torch.testing.assert_close(log_det, torch.log(0.45 / (p * (1 - p))).sum(1))
+    assert y.abs().max() == pytest.approx(2.9444389791664403)
+    for alpha in (0.0, 0.5):
+        with pytest.raises(ValueError, match="between 0 and 0.5"):
+            Logit(alpha)
+
+
+def test_squeeze_orders_channels_as_the_sheet_says():
+    x = torch.arange(8.0).view(1, 2, 2, 2)
+    assert Squeeze()(x)[0].flatten().tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    x = torch.arange(16.0).view(1, 1, 4, 4)
+    assert Squeeze()(x)[0][0, 1].flatten().tolist() == [1, 3, 9, 11]  # offset (0, 1)
+
+
+def test_coupling_stretches_by_no_more_than_its_bound():
+    coupling = AffineCoupling(4, log_scale_bound=0.5)
+    coupling.conditioner[-1].bias.data.fill_(100.0)
+    x = torch.randn(2, 4, 4, 4)
+    _, log_det = coupling(x)
+    assert torch.allclose(log_det, torch.tensor(0.5 * 2 * 16))
+
+
+def test_recomputation_changes_no_bit():
+    torch.manual_seed(1)
+    plain = away_from_identity(ImageFlow(1, scales=2, steps=2, width=8))
+    again = ImageFlow(1, scales=2, steps=2, width=8, recompute=True)
+    again.load_state_dict(plain.state_dict())
+    x = 2 * torch.rand(4, 1, 8, 8) - 1
+    losses = []
+    for flow in (plain, again):
+        z, log_det = flow(x)
+        y, _ = flow.inverse(z.roll(1, 0))
+        losses.append((z.square().sum() - log_det.sum() + y.square().sum()))
+        losses[-1].backward()
+    assert torch.equal(*losses)
+    assert all(torch.equal(p.grad, q.grad) for p, q in zip(plain.parameters(), again.parameters(), strict=True))
+
+
+def test_bfloat16_autocast_leaves_log_determinants_in_float32():
+    flow = ImageFlow(1, width=16)
+    with torch.autocast("cpu", torch.bfloat16):
+        z, log_det = flow(2 * torch.rand(2, 1, 8, 8) - 1)
+    assert z.dtype == log_det.dtype == torch.float32
+
+
+def test_dequantize_stays_inside_each_bin():
+    values = torch.arange(256.0)
+    images = (values / 127.5 - 1).view(1, 1, 16, 16)
+    for noise, expected in ((0.0, values / 128 - 1), (0.999, (values + 0.999) / 128 - 1)):
+        torch.testing.assert_close(dequantize(images, noise=torch.full_like(images, noise)).flatten(), expected)
+    torch.manual_seed(0)
+    drawn = (dequantize(images).flatten() + 1) * 128
+    assert torch.equal(drawn.floor(), values)
+
+
+def test_couplings_refuse_a_single_channel():
+    for coupling in (AffineCoupling, partial(AdditiveCoupling)):
+        with pytest.raises(ValueError, match="two halves"):
+            coupling(1)

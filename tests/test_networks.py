@@ -1,0 +1,77 @@
+"""Parameter counts of the sheets, shapes, receptive fields."""
+
+import pytest
+import torch
+
+from crossdomain.networks import ConvClassifier, PatchCritic, ResNetGenerator, TimmClassifier
+
+
+def count(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("network", "parameters"),
+    [
+        (lambda: ResNetGenerator(3, 3, blocks=9), 11_378_179),
+        (lambda: ResNetGenerator(3, 3, blocks=9, norm="batch"), 11_383_427),
+        (lambda: ResNetGenerator(3, 3, blocks=6), 7_837_699),
+        (lambda: PatchCritic(3), 2_764_737),
+        (lambda: PatchCritic(6, norm="batch"), 2_768_705),
+        (lambda: PatchCritic(6), 2_767_809),
+        (lambda: PatchCritic(6, layers=1, norm="batch"), 139_585),
+        (lambda: PatchCritic(6, layers=2, norm="batch"), 666_433),
+        (lambda: PatchCritic(6, layers=4, norm="batch"), 6_964_033),
+        (lambda: PatchCritic(6, layers=5, norm="batch"), 11_159_361),
+    ],
+)
+def test_parameter_counts_are_those_of_the_papers(network, parameters):
+    assert count(network()) == parameters
+
+
+@pytest.mark.parametrize(("layers", "field", "side"), [(1, 16, 126), (2, 34, 62), (3, 70, 30), (4, 142, 14)])
+def test_receptive_field_of_the_patch_critic(layers, field, side):
+    critic = PatchCritic(1, width=2, layers=layers, norm="none")
+    for p in critic.parameters():
+        p.data.fill_(0.01)
+    x = torch.zeros(1, 1, 256, 256, requires_grad=True)
+    logits = critic(x)
+    assert logits.shape == (1, 1, side, side)
+    logits[0, 0, side // 2, side // 2].backward()
+    seen = x.grad[0, 0].nonzero()
+    assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [field, field]
+
+
+def test_official_weights_find_their_places():
+    keys = set(ResNetGenerator(3, 3, blocks=6).state_dict())
+    for key in ("model.1.weight", "model.4.bias", "model.10.conv_block.1.weight", "model.15.conv_block.5.bias",
+                "model.16.weight", "model.19.weight", "model.23.bias"):  # fmt: skip
+        assert key in keys
+    assert len(keys) == 2 * (1 + 2 + 12 + 2 + 1)
+    assert "model.10.conv_block.6.weight" in ResNetGenerator(3, 3, width=4, blocks=1, dropout=0.5).state_dict()
+    assert {k.split(".")[1] for k in PatchCritic(3).state_dict()} == {"0", "2", "5", "8", "11"}
+
+
+def test_generator_keeps_the_size_and_the_range():
+    y = ResNetGenerator(1, 3, width=8, blocks=2)(torch.randn(2, 1, 16, 24))
+    assert y.shape == (2, 3, 16, 24)
+    assert y.abs().max() <= 1
+
+
+def test_weights_start_as_the_papers_say():
+    weight = PatchCritic(3).model[8].weight
+    assert weight.std().item() == pytest.approx(0.02, rel=0.02)
+    gamma = ResNetGenerator(3, 3, blocks=1, norm="batch").model[5].weight
+    assert gamma.mean().item() == pytest.approx(1, abs=0.01)
+
+
+def test_unknown_norm_is_refused():
+    with pytest.raises(ValueError, match="'instance', 'batch' or 'none'"):
+        PatchCritic(3, norm="layer")
+
+
+def test_classifiers():
+    assert ConvClassifier(1, 10, width=4)(torch.randn(2, 1, 16, 16)).shape == (2, 10)
+    assert TimmClassifier(3, 7, name="test_vit").eval()(torch.randn(2, 3, 160, 160)).shape == (2, 7)
+    with pytest.raises(ValueError, match="timm has no architecture 'resnet_eleven'; near it: "):
+        TimmClassifier(3, 7, name="resnet_eleven")
