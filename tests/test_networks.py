@@ -16,13 +16,13 @@ def count(network):
         (lambda: ResNetGenerator(3, 3, blocks=9), 11_378_179),
         (lambda: ResNetGenerator(3, 3, blocks=9, norm="batch"), 11_383_427),
         (lambda: ResNetGenerator(3, 3, blocks=6), 7_837_699),
-        (lambda: PatchCritic(3), 2_764_737),
-        (lambda: PatchCritic(6, norm="batch"), 2_768_705),
-        (lambda: PatchCritic(6), 2_767_809),
-        (lambda: PatchCritic(6, layers=1, norm="batch"), 139_585),
-        (lambda: PatchCritic(6, layers=2, norm="batch"), 666_433),
-        (lambda: PatchCritic(6, layers=4, norm="batch"), 6_964_033),
-        (lambda: PatchCritic(6, layers=5, norm="batch"), 11_159_361),
+        (lambda: PatchCritic(3, 1), 2_764_737),
+        (lambda: PatchCritic(6, 1, norm="batch"), 2_768_705),
+        (lambda: PatchCritic(6, 1), 2_767_809),
+        (lambda: PatchCritic(6, 1, layers=1, norm="batch"), 139_585),
+        (lambda: PatchCritic(6, 1, layers=2, norm="batch"), 666_433),
+        (lambda: PatchCritic(6, 1, layers=4, norm="batch"), 6_964_033),
+        (lambda: PatchCritic(6, 1, layers=5, norm="batch"), 11_159_361),
     ],
 )
 def test_parameter_counts_are_those_of_the_papers(network, parameters):
@@ -31,7 +31,7 @@ def test_parameter_counts_are_those_of_the_papers(network, parameters):
 
 @pytest.mark.parametrize(("layers", "field", "side"), [(1, 16, 126), (2, 34, 62), (3, 70, 30), (4, 142, 14)])
 def test_receptive_field_of_the_patch_critic(layers, field, side):
-    critic = PatchCritic(1, width=2, layers=layers, norm="none")
+    critic = PatchCritic(1, 1, width=2, layers=layers, norm="none")
     for p in critic.parameters():
         p.data.fill_(0.01)
     x = torch.zeros(1, 1, 256, 256, requires_grad=True)
@@ -49,7 +49,7 @@ def test_official_weights_find_their_places():
         assert key in keys
     assert len(keys) == 2 * (1 + 2 + 12 + 2 + 1)
     assert "model.10.conv_block.6.weight" in ResNetGenerator(3, 3, width=4, blocks=1, dropout=0.5).state_dict()
-    assert {k.split(".")[1] for k in PatchCritic(3).state_dict()} == {"0", "2", "5", "8", "11"}
+    assert {k.split(".")[1] for k in PatchCritic(3, 1).state_dict()} == {"0", "2", "5", "8", "11"}
 
 
 def test_generator_keeps_the_size_and_the_range():
@@ -59,7 +59,7 @@ def test_generator_keeps_the_size_and_the_range():
 
 
 def test_weights_start_as_the_papers_say():
-    weight = PatchCritic(3).model[8].weight
+    weight = PatchCritic(3, 1).model[8].weight
     assert weight.std().item() == pytest.approx(0.02, rel=0.02)
     gamma = ResNetGenerator(3, 3, blocks=1, norm="batch").model[5].weight
     assert gamma.mean().item() == pytest.approx(1, abs=0.01)
@@ -67,7 +67,7 @@ def test_weights_start_as_the_papers_say():
 
 def test_unknown_norm_is_refused():
     with pytest.raises(ValueError, match="'instance', 'batch' or 'none'"):
-        PatchCritic(3, norm="layer")
+        PatchCritic(3, 1, norm="layer")
 
 
 def test_classifiers():

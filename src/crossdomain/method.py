@@ -395,11 +395,11 @@ class Method(LightningModule, ABC):
         """
         kwargs.setdefault("frame", inspect.currentframe().f_back)
         super().save_hyperparameters(*args, logger=False, **kwargs)
-        plain = {name: serialization.to_plain(value, name) for name, value in self.hparams.items()}
-        plain["_class_path"] = serialization.class_path(type(self))
-        plain["_instantiator"] = serialization.INSTANTIATOR
+        given = {k: serialization.to_plain(v, k) for k, v in self.hparams.items() if not k.startswith("_")}
         self._hparams.clear()
-        self._hparams.update(serialization.without_defaults(plain))
+        self._hparams.update(serialization.complete_arguments(type(self), given))
+        self._hparams["_class_path"] = serialization.class_path(type(self))
+        self._hparams["_instantiator"] = serialization.INSTANTIATOR
         self._hparams_initial = self._hparams.copy()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -16,7 +16,6 @@ import hashlib
 import importlib
 import inspect
 import os
-import pickle
 import random
 import sys
 from collections.abc import Mapping
@@ -68,9 +67,8 @@ def to_plain(value: Any, name: str = "value") -> Any:
     try:
         if isinstance(value, type):
             return {"class_path": class_path(value)}
-        if isinstance(value, partial) and isinstance(value.func, type) and not value.args:
-            arguments = to_plain(value.keywords, name)
-            return {"class_path": class_path(value.func), "init_args": arguments}
+        if isinstance(value, partial) and (cls := _made_by(value)) is not None:
+            return {"class_path": class_path(cls), "init_args": to_plain(value.keywords, name)}
         if inspect.isfunction(value):
             return class_path(value)
     except ValueError:
@@ -81,27 +79,55 @@ def to_plain(value: Any, name: str = "value") -> Any:
     )
 
 
-def without_defaults(plain: Any) -> Any:
-    """Drop arguments of torch's classes that equal torch's defaults.
+def _made_by(factory: partial) -> type | None:
+    """The class that a partial makes, when all its arguments are keywords."""
+    if isinstance(factory.func, type):
+        return None if factory.args else factory.func
+    # jsonargparse's factories are partials of its own function, with the class as the last positional argument.
+    if factory.func.__module__.startswith("jsonargparse.") and isinstance(factory.args[-1], type):
+        return factory.args[-1]
+    return None
 
-    They differ between versions of torch, and a checkpoint has to load in older ones also. The zoo's own classes
-    keep all arguments: their defaults may change, a checkpoint may not.
+
+def complete(plain: Any) -> Any:
+    """Write out the defaults of the zoo's classes, and leave out those of torch's.
+
+    The zoo's defaults may change and a checkpoint may not, so it holds them all. Torch's arguments differ between
+    its versions and a checkpoint has to load in older ones also, so it holds what differs from the defaults.
     """
     if isinstance(plain, list):
-        return [without_defaults(item) for item in plain]
+        return [complete(item) for item in plain]
     if not isinstance(plain, dict):
         return plain
-    plain = {key: without_defaults(item) for key, item in plain.items()}
-    path, arguments = plain.get("class_path"), plain.get("init_args")
-    if isinstance(path, str) and path.startswith("torch.") and isinstance(arguments, dict):
-        signature = inspect.signature(_resolve(path)).parameters
-        kept = {
-            key: value
-            for key, value in arguments.items()
-            if key not in signature or to_plain(signature[key].default, key) != value
-        }
-        plain["init_args"] = kept
+    plain = {key: complete(value) for key, value in plain.items()}
+    path = plain.get("class_path", "")
+    if path.startswith("crossdomain."):
+        plain["init_args"] = complete_arguments(_resolve(path), plain.get("init_args") or {})
+    elif path.startswith("torch.") and plain.get("init_args"):
+        defaults = _defaults(_resolve(path))
+        given = plain["init_args"].items()
+        plain["init_args"] = {key: value for key, value in given if key not in defaults or defaults[key] != value}
     return plain
+
+
+def complete_arguments(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """``arguments`` (plain values) of ``cls`` and the defaults of all others."""
+    return {**_defaults(cls), **{key: complete(value) for key, value in arguments.items()}}
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    """Defaults of the arguments of ``cls``, of its bases also where it hands them on by ``**``, as plain values."""
+    found: dict[str, Any] = {}
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(base.__init__).parameters.values()
+        for p in parameters:
+            if p.default is not p.empty and p.name not in found:
+                found[p.name] = complete(to_plain(p.default, p.name))
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return found
 
 
 # --- reading and rebuilding ------------------------------------------------------------------------------------
@@ -137,7 +163,7 @@ def read(path: str | os.PathLike, expected_sha256: str | None = None) -> dict[st
         )
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
+    except Exception as error:  # damaged files make torch raise almost anything
         raise ValueError(
             f"{str(path)!r} cannot be read as a checkpoint: it is damaged, or holds more than plain values and weights."
         ) from error

@@ -26,7 +26,7 @@ class PatchCritic(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        out_channels: int = 1,
+        out_channels: int,
         width: int = 64,
         layers: int = 3,
         norm: Norm = "instance",

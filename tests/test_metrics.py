@@ -1,0 +1,68 @@
+"""Metrics against hand-computed numbers, and over batches and processes."""
+
+import math
+
+import pytest
+import torch
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from crossdomain.metrics import BitsPerDim, CycleError, Diversity, TranslationError
+
+
+def test_translation_error():
+    truth = torch.zeros(2, 1, 16, 16)
+    output = torch.stack([torch.full((1, 16, 16), 0.1), torch.full((1, 16, 16), 3.0)])
+    metric = TranslationError()
+    metric.update(output[:1], truth[:1])
+    metric.update(output[1:], truth[1:])
+    result = metric.compute()
+    assert result["mse"].item() == pytest.approx((0.01 + 1.0) / 2)  # the second is clamped to 1
+    assert result["psnr"].item() == pytest.approx((10 * math.log10(400) + 10 * math.log10(4)) / 2, rel=1e-5)
+    ssim = structural_similarity_index_measure(output.clamp(-1, 1), truth, data_range=2.0)
+    assert result["ssim"].item() == pytest.approx(ssim.item(), rel=1e-5)
+
+
+def test_translation_error_of_perfect_small_and_vector_data():
+    metric = TranslationError()
+    metric.update(torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4))
+    assert {k: round(v.item(), 3) for k, v in metric.compute().items()} == {"mse": 0.0, "psnr": 100.0}
+    metric = TranslationError()
+    metric.update(torch.full((2, 3), 3.0), torch.zeros(2, 3))
+    assert {k: v.item() for k, v in metric.compute().items()} == {"mse": 9.0}
+    with pytest.raises(ValueError, match="cannot match"):
+        metric.update(torch.zeros(2, 3), torch.zeros(2, 4))
+
+
+def test_cycle_error():
+    metric = CycleError()
+    metric.update(torch.tensor([[0.5, -0.25]]), torch.tensor([[0.0, 0.0]]))
+    metric.update(torch.tensor([[2.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
+    result = metric.compute()
+    assert result["max"].item() == 1.0
+    assert result["mean"].item() == pytest.approx((0.5 + 0.25 + 1.0) / 4)
+
+
+def test_diversity_is_the_mean_distance_of_pairs():
+    outputs = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]], [[2.0, 2.0], [2.0, 2.0], [2.0, 2.0]]])
+    metric = Diversity()
+    metric.update(outputs)
+    assert metric.compute().item() == pytest.approx(((0.5 + 1.0 + 0.5) / 3 + 0.0) / 2)
+    with pytest.raises(ValueError, match="at least 2"):
+        metric.update(outputs[:, :1])
+
+
+def test_uniform_density_costs_eight_bits():
+    """On [-1, 1] the uniform density is 1/2 a dimension: all 256 values alike, 8 bits each."""
+    metric = BitsPerDim(256)
+    metric.update(torch.full((5,), 12 * math.log(0.5)), 12)
+    assert metric.compute().item() == pytest.approx(8.0)
+
+
+def test_one_hundred_batches_equal_one():
+    output, truth = 2 * torch.rand(100, 1, 12, 12) - 1, 2 * torch.rand(100, 1, 12, 12) - 1
+    whole, parts = TranslationError(), TranslationError()
+    whole.update(output, truth)
+    for o, t in zip(output.split(7), truth.split(7), strict=True):
+        parts.update(o, t)
+    for name, value in whole.compute().items():
+        assert parts.compute()[name].item() == pytest.approx(value.item(), rel=1e-6)
