@@ -95,9 +95,7 @@ class DomainData(LightningDataModule):
     def _loader(self, name: str) -> ResumableLoader:
         dataset, training = self.splits[name], name == "train"
         world_size, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
-        sampler = DrawSampler(
-            *dataset.lengths(), training=training, seed=self.seed, rank=rank, world_size=world_size
-        )
+        sampler = DrawSampler(*dataset.lengths(), training=training, seed=self.seed, rank=rank, world_size=world_size)
         if training and len(sampler) < self.batch_size:
             raise ValueError(
                 f"The training split has {len(dataset)} images, fewer than one batch of {self.batch_size} in each of "

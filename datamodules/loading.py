@@ -52,7 +52,12 @@ class DrawSampler(DistributedSampler):
         self.lengths = (length_a, length_b)
         self.total = max(length_a, length_b)
         super().__init__(
-            range(self.total), num_replicas=world_size, rank=rank, shuffle=training, seed=seed, drop_last=training
+            range(self.total),
+            num_replicas=world_size,
+            rank=rank,
+            shuffle=training,
+            seed=seed,
+            drop_last=training,
         )
         self.training = training
         self.paired = paired

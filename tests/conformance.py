@@ -10,7 +10,7 @@ from crossdomain.pool import ImagePool
 
 
 class SingleDomain(Method):
-    """One domain, no direction; the critic moves ``critic_turns`` times on one batch, the generator every other round."""
+    """One domain, no direction; the critic moves ``critic_turns`` times on one batch, the generator every other."""
 
     def __init__(self, channels_a: int, channels_b: int | None = None, critic_turns: int = 3, **options):
         super().__init__(channels_a, channels_b, **options)
@@ -110,7 +110,10 @@ class Guided(Method):
         return {"fake_b": self._translate(batch["a"], "a2b", guide, None), "guide": guide}
 
     def generator_loss(self, batch, out):
-        return {"style": (out["fake_b"][:, 1] - out["guide"][:, 1]).abs().mean(), "rest": self.b2a(batch["b"]).square().mean()}
+        return {
+            "style": (out["fake_b"][:, 1] - out["guide"][:, 1]).abs().mean(),
+            "rest": self.b2a(batch["b"]).square().mean(),
+        }
 
     def _translate(self, images, direction, guide, noise):
         mixed = torch.cat([images[:, :1], guide[:, 1:]], 1)
@@ -136,7 +139,11 @@ class OneWay(Method):
     def generate(self, batch):
         source, target = self.directions[0].split("2")
         noise = torch.randn_like(batch[source][:, :1])
-        return {"fake": self.net(torch.cat([batch[source], noise], 1)), "noise": noise, "truth": batch[f"truth_{target}"]}
+        return {
+            "fake": self.net(torch.cat([batch[source], noise], 1)),
+            "noise": noise,
+            "truth": batch[f"truth_{target}"],
+        }
 
     def critic_loss(self, batch, out):
         return {"gan": self.objective.critic(self.critic(out["truth"]), self.critic(out["fake"]))}

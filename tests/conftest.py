@@ -5,9 +5,8 @@ import warnings
 
 import pytest
 import torch
-from lightning.pytorch import LightningDataModule, Trainer
-
 from crossdomain.datamodules import DomainImages, DrawSampler, ResumableLoader
+from lightning.pytorch import LightningDataModule, Trainer
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 

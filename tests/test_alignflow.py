@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 import torch
-
 from crossdomain.datamodules import Digits
+
 from crossdomain.flows import ImageFlow, dequantize
 from crossdomain.losses import standard_normal_log_prob
 from crossdomain.methods import AlignFlow
@@ -61,7 +61,11 @@ def test_terms_by_hand():
     ("weights", "terms", "players"),
     [
         ((1.0, 0.0), {"adversarial_a", "adversarial_b"}, ["generator", "critic"]),
-        ((1.0, 1e-4), {"adversarial_a", "adversarial_b", "likelihood_a", "likelihood_b"}, ["generator", "critic"]),
+        (
+            (1.0, 1e-4),
+            {"adversarial_a", "adversarial_b", "likelihood_a", "likelihood_b"},
+            ["generator", "critic"],
+        ),
         ((0.0, 1.0), {"likelihood_a", "likelihood_b"}, ["generator"]),
     ],
 )
@@ -146,7 +150,9 @@ def test_prepare_is_skipped_on_resume(trainer, tmp_path):
 
 def test_log_prob_integrates_to_one():
     """A flow over two pixels: its density on a fine grid of [-1, 1]^2 and beyond sums to 1."""
-    method = perturbed(AlignFlow(2, flow=partial(ImageFlow, scales=1, steps=2, width=4), adversarial_weight=0.0)).double()
+    method = perturbed(
+        AlignFlow(2, flow=partial(ImageFlow, scales=1, steps=2, width=4), adversarial_weight=0.0)
+    ).double()
     flow = method.flow_a
     # One 2x2 block of 2 channels has 8 pixels: check the marginal by importance sampling from the uniform density.
     torch.manual_seed(0)
@@ -187,5 +193,7 @@ def test_data_that_does_not_fit_is_refused(trainer):
         trainer().fit(make(), Digits(image_size=18))
     with pytest.raises(ValueError, match=r"The data has \[3, 3\] channels"):
         trainer().fit(make(), Digits(channels=3))
-    with pytest.raises(ValueError, match="18x16 px do not fit AlignFlow: its networks need sides that are multiples of 4"):
+    with pytest.raises(
+        ValueError, match="18x16 px do not fit AlignFlow: its networks need sides that are multiples of 4"
+    ):
         make().translate(torch.zeros(1, 1, 18, 16), "a2b")

@@ -4,7 +4,6 @@ from itertools import islice
 
 import pytest
 import torch
-
 from crossdomain.datamodules import Digits, DomainImages, DrawSampler, ResumableLoader
 from crossdomain.datamodules.digits import SPLITS, photocopy
 
@@ -148,13 +147,13 @@ def test_evaluation_neither_pads_nor_drops():
     assert "b" not in batches[-1]
     parts = [drawn(loader(training=False, rank=r, world_size=3), "a") for r in range(3)]
     assert [len(p) for p in parts] == [4, 3, 3]
-    assert sorted(sum(parts, [])) == list(range(10))
+    assert sorted(i for part in parts for i in part) == list(range(10))
 
 
 def test_ranks_share_a_training_epoch_without_overlap():
     parts = [drawn(loader(rank=r, world_size=3, batch_size=1), "a") for r in range(3)]
     assert [len(p) for p in parts] == [3, 3, 3]
-    assert len(set(sum(parts, []))) == 9
+    assert len({i for part in parts for i in part}) == 9
     one = drawn(loader(batch_size=1), "a")
     assert parts[1] == one[1:9:3]
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from conformance import ThreePlayers
+from crossdomain.datamodules import Digits
 from torch import nn
 
 from crossdomain import serialization
-from crossdomain.datamodules import Digits
 from crossdomain.flows import ImageFlow
 from crossdomain.method import Method
 from crossdomain.methods import AlignFlow, CycleGAN
@@ -63,7 +63,10 @@ def test_method_made_in_python_is_rebuilt_with_nothing_else_at_hand(saved):
 def test_lightnings_own_loading_works_too(saved):
     path = saved(small_alignflow())
     again = AlignFlow.load_from_checkpoint(path, weights_only=True)
-    assert torch.equal(again.state_dict()["critic_a.model.0.weight"], torch.load(path)["state_dict"]["critic_a.model.0.weight"])
+    assert torch.equal(
+        again.state_dict()["critic_a.model.0.weight"],
+        torch.load(path)["state_dict"]["critic_a.model.0.weight"],
+    )
 
 
 def test_rebuilt_method_can_be_saved_and_rebuilt_again(saved):
@@ -98,11 +101,19 @@ def test_hyperparameters_are_plain_values():
     assert plain["flow"] == {
         "class_path": "crossdomain.flows.image_flow.ImageFlow",
         "init_args": {
-            "scales": 1, "steps": 1, "width": 4, "log_scale_bound": 1.0, "alpha": 0.05, "recompute": False,
-        },  # fmt: skip
+            "scales": 1,
+            "steps": 1,
+            "width": 4,
+            "log_scale_bound": 1.0,
+            "alpha": 0.05,
+            "recompute": False,
+        },
     }
     # The zoo's defaults are written out: they may change, a checkpoint may not.
-    assert plain["objective"] == {"class_path": "crossdomain.objectives.LeastSquares", "init_args": {"critic_scale": 0.5}}
+    assert plain["objective"] == {
+        "class_path": "crossdomain.objectives.LeastSquares",
+        "init_args": {"critic_scale": 0.5},
+    }
     assert plain["pool_size"] == 50
     assert plain["gradient_clip"] is None
     # Defaults of torch differ between its versions, so they are not written.

@@ -24,6 +24,8 @@ def _guarded(action: Callable[[], object]) -> None:
     except Exception as error:
         if os.environ.get(DEBUG) or not _is_mistake(error):
             raise
+        while isinstance(error.__cause__, ValueError) and "Union subtypes" in str(error):
+            error = error.__cause__  # jsonargparse wraps what a constructor raised
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         print("error: " + "\n".join(lines[:3]), file=sys.stderr)
         sys.exit(1)
@@ -78,7 +80,7 @@ def _adapt(options: argparse.Namespace) -> None:
     recipe = hub.find_recipe(options.config)
     from crossdomain.pipeline import adapt
 
-    adapt(str(recipe), options.seed)
+    print(adapt(str(recipe), options.seed))
 
 
 def crossdomain(args: list[str] | None = None) -> None:

@@ -71,7 +71,9 @@ class Evaluation(Callback):
             if path is not None and domain not in self.judges:
                 judge = serialization.rebuild(serialization.read(path))
                 if not hasattr(judge, "classify"):
-                    raise ValueError(f"judge_{domain} is {path!r}, a {type(judge).__name__}, but has to be a classifier.")
+                    raise ValueError(
+                        f"judge_{domain} is {path!r}, a {type(judge).__name__}, but has to be a classifier."
+                    )
                 self.judges[domain] = judge.requires_grad_(False)
 
     def _metric(self, kind: str, name: str, device: torch.device, levels: int = 256) -> Metric:
@@ -198,7 +200,13 @@ class Evaluation(Callback):
     # --- Lightning's hooks -------------------------------------------------------------------------------------
 
     def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Trainer,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Measure the batch; draw the first one."""
         self._measure(pl_module, batch)
@@ -231,7 +239,13 @@ class Evaluation(Callback):
                 logger.log_hyperparams(hyperparameters)
 
     def on_test_batch_end(
-        self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Trainer,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Measure the batch."""
         self._measure(pl_module, batch)

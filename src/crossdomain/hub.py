@@ -20,9 +20,9 @@ def _folder(package: str) -> Path:
 
 
 def near(name: str, choices: list[str], count: int = 3) -> str:
-    """The choices nearest to ``name``, for an error message; all of them when there are few."""
-    close = get_close_matches(name, choices, count, cutoff=0.3)
-    return ", ".join(close or sorted(choices)[:8]) or "none"
+    """The choices nearest to ``name``, for an error message; all of them when none is near and they are few."""
+    close = get_close_matches(name, choices, count, cutoff=0.5)
+    return ", ".join(close or (sorted(choices) if len(choices) <= 8 else [])) or "none, see --help"
 
 
 # --- recipes ---------------------------------------------------------------------------------------------------

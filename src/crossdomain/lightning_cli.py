@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 import re
 import sys
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
 
 # Imported so that a recipe can name these classes without their modules.
 import crossdomain.adaptation
@@ -24,13 +30,25 @@ import crossdomain.objectives
 import crossdomain.optimization  # noqa: F401
 from crossdomain import hub
 from crossdomain.callbacks import PredictionWriter
+from crossdomain.method import Method
+from crossdomain.objectives import Objective
 
 CHECKPOINT_KEYS = ("ckpt_path", "translator", "judge_a", "judge_b")
+# Remarks of Lightning that are known and harmless here.
+NOISE = (
+    ".*does not have many workers.*",  # small data needs no loading processes
+    ".*smaller than the logging interval.*",  # rounds are counted across epochs
+    ".*not supported by the model summary.*",
+    ".*isinstance.treespec, LeafSpec.*",
+)
 KEYWORDS = ("best", "last", "hpc", "registry")  # what Lightning itself understands in place of a path
 
 
 class ZooParser(LightningArgumentParser):
     """A parser whose errors are three lines at most: what was wrong, what was expected, what is near."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the essence of ``message`` and exit with status 2."""
@@ -40,39 +58,62 @@ class ZooParser(LightningArgumentParser):
 
 def shorten(message: str, parser: ArgumentParser) -> str:
     """The essence of one of jsonargparse's messages, in three lines at most."""
-    key = match[1] if (match := re.search(r'[Kk]ey "([\w.]+)"', message)) else ""
-    if match := re.search(r"class_path '([\w.]+)':\s+Option '([\w.]+)' is not accepted", message):
-        name, option = match[1].rpartition(".")[2], match[2]
-        choices = _options_of(match[1])
-        return f"{key}.{option}: {name} has no option {option!r}.\nNearest: {hub.near(option, choices)}."
+    keys = re.findall(r'[Kk]ey "([\w.]+)"', message)
+    key = _as_given(keys[-1]) if keys else ""
+    if match := re.search(r"Option '([\w.]+)' is not accepted", message):
+        return f"There is no option {_as_given(match[1])}.\nNearest: {hub.near(match[1], _options_of_zoo())}."
     if match := re.search(r"Expected a dot import path string: (\S+)|No module named '(\S+)'", message):
         wrong = match[1] or match[2]
         return f"{key}: there is no class {wrong!r}.\nNearest: {hub.near(wrong, _classes_for(key))}."
     if match := re.search(r"[Uu]nrecognized arguments?:? (?:--)?([\w.]+)|[Kk]ey '([\w.]+)' is not expected", message):
         wrong = match[1] or match[2]
-        choices = [action.dest for action in parser._actions]
+        choices = [action.dest for action in parser._actions if not action.dest.endswith(("help", "print_config"))]
         return f"There is no option --{wrong}.\nNearest: {hub.near(wrong, choices)}."
+    if (match := re.search(r"Subtypes: \[(.*)\]\n", message)) and (value := re.search(r"Given value: (.*)", message)):
+        return f"{key} is {value[1]!r}.\nExpected: {_readable(match[1])}."
+    if match := re.search(r"Expected an? (.*)\. Got value: (.*)", message):
+        return f"{key} is {match[2]!r}.\nExpected: {_readable(match[1])}."
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     return "\n".join(lines[:3])
 
 
-def _options_of(class_path: str) -> list[str]:
-    module, _, name = class_path.rpartition(".")
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(getattr(sys.modules[module], name), fail_untyped=False)
-    return [action.dest for action in parser._actions if action.dest not in ("help", "print_config")]
+def _readable(types: str) -> str:
+    """Types as people write them: ``int, None`` for ``<class 'int'>, <class 'NoneType'>``."""
+    types = re.sub(r"<class '(?:[\w]+\.)*(\w+)'>", r"\1", types).replace("NoneType", "None")
+    return re.sub(r"(?:typing\.)?Literal\[(.*?)\]", r"\1", types)
 
 
-def _classes_for(key: str) -> list[str]:
-    base = {"model": LightningModule, "data": LightningDataModule}.get(key)
-    found: set[str] = set()
-    todo = [base] if base else []
+def _as_given(key: str) -> str:
+    """The option as it was typed: jsonargparse names nested ones by their last part alone."""
+    typed = [arg.lstrip("-").partition("=")[0] for arg in sys.argv if arg.startswith("--")]
+    return next((arg for arg in typed if arg == key or arg.endswith("." + key)), key)
+
+
+def _zoo_classes(*bases: type) -> list[type]:
+    found, todo = set(), list(bases)
     while todo:
         for cls in todo.pop().__subclasses__():
             todo.append(cls)
-            if cls.__module__.startswith("crossdomain.") and not getattr(cls, "__abstractmethods__", None):
-                found.add(cls.__name__)
-    return sorted(found)
+            if cls.__module__.startswith("crossdomain.") and not cls.__name__.startswith("_"):
+                found.add(cls)
+    return [cls for cls in found if not getattr(cls, "__abstractmethods__", None)]
+
+
+def _options_of_zoo() -> list[str]:
+    """Options of all classes that a recipe may name."""
+    classes = _zoo_classes(nn.Module, LightningDataModule, Objective, LRScheduler)
+    return sorted({name for cls in [*classes, Method] for name in inspect.signature(cls).parameters})
+
+
+def _classes_for(key: str) -> list[str]:
+    """Names of the classes that may stand at ``key``."""
+    last = key.rpartition(".")[2]
+    if last in ("model", "data"):
+        return sorted(cls.__name__ for cls in _zoo_classes({"model": Method, "data": LightningDataModule}[last]))
+    if last.endswith("optimizer"):
+        return [name for name, cls in vars(torch.optim).items() if isinstance(cls, type)]
+    base = LRScheduler if last.endswith("schedule") else Objective if last == "objective" else nn.Module
+    return sorted(cls.__name__ for cls in _zoo_classes(base) if not issubclass(cls, Method))
 
 
 class ZooCLI(LightningCLI):
@@ -100,7 +141,22 @@ class ZooCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, then turn names of the zoo into paths of checkpoints."""
         self.config = parser.parse_args(args)
+        config = self.config[self.config.subcommand]
+        for name in ("channels_a", "channels_b"):
+            if config.get(f"model.init_args.{name}") is not None:
+                raise ValueError(f"model.{name} is given by the data.\nLeave it out, or choose other data.")
+        _refuse_trainer_options(config.trainer)
         _resolve_checkpoints(self.config)
+
+    def _parse_ckpt_path(self) -> None:
+        """Take the method's options from the checkpoint, and say which given ones that replaces."""
+        before = _flat(self.config[self.config.subcommand].get("model"))
+        super()._parse_ckpt_path()
+        after = _flat(self.config[self.config.subcommand].get("model"))
+        replaced = sorted(key for key in before if key in after and before[key] != after[key])
+        if replaced:
+            names = ", ".join(key.replace("init_args.", "") for key in replaced[:6])
+            print(f"warning: the checkpoint's own options replace those given for: {names}", file=sys.stderr)
 
     def instantiate_trainer(self, **options: Any) -> Trainer:
         """Log to ``runs/<recipe>`` and keep the last checkpoint, unless told otherwise."""
@@ -108,17 +164,46 @@ class ZooCLI(LightningCLI):
         if config["logger"] in (None, True):
             config["logger"] = TensorBoardLogger("runs", name=self.recipe, default_hp_metric=False)
         callbacks = config["callbacks"] = list(config["callbacks"] or [])
-        if self.subcommand == "fit" and config["enable_checkpointing"] is not False:
-            if not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
-                callbacks.append(ModelCheckpoint(filename="last", save_on_train_epoch_end=True))
+        checkpointing = self.subcommand == "fit" and config["enable_checkpointing"] is not False
+        if checkpointing and not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
+            callbacks.append(ModelCheckpoint(filename="last", save_on_train_epoch_end=True))
         if self.subcommand == "predict" and not any(isinstance(c, PredictionWriter) for c in callbacks):
             callbacks.append(PredictionWriter())
         return super().instantiate_trainer(**options)
 
 
 def _recipe_name(args: list[str]) -> str:
-    names = [Path(value).stem for flag, value in zip(args, args[1:], strict=False) if flag in ("--config", "-c")]
+    names = [Path(value).stem for flag, value in pairwise(args) if flag in ("--config", "-c")]
     return names[-1] if names else "run"
+
+
+def _flat(config: Namespace | None) -> dict[str, Any]:
+    """The options of a method by dotted name, but for the channels, which come from the data."""
+    if config is None:
+        return {}
+    flat = {k: v for k, v in config.items() if not k.endswith(("channels_a", "channels_b"))}
+    # One class has several paths, such as crossdomain.methods.AlignFlow and ...methods.alignflow.AlignFlow.
+    return {k: v.rpartition(".")[2] if k.endswith("class_path") else v for k, v in flat.items()}
+
+
+def _refuse_trainer_options(trainer: Namespace) -> None:
+    """Options that cannot work with several optimizers are refused before anything is built."""
+    if trainer.gradient_clip_val is not None:
+        raise ValueError(
+            "trainer.gradient_clip_val clips one optimizer, but methods have one for each player.\n"
+            f"Use --model.gradient_clip {trainer.gradient_clip_val} instead."
+        )
+    if trainer.accumulate_grad_batches != 1:
+        raise ValueError(
+            "trainer.accumulate_grad_batches counts batches for one optimizer, but methods have one for each player.\n"
+            f"Use --model.accumulate {trainer.accumulate_grad_batches} instead."
+        )
+    strategy = trainer.strategy if isinstance(trainer.strategy, str) else trainer.strategy.get("class_path", "")
+    if "deepspeed" in strategy.lower() or "fsdp" in strategy.lower():
+        raise ValueError(
+            f"trainer.strategy {strategy!r} cannot run methods with several optimizers.\n"
+            "Leave it out (several processes then use DDP), or give ddp_find_unused_parameters_true."
+        )
 
 
 def _resolve_checkpoints(config: Namespace) -> None:
@@ -138,6 +223,7 @@ def run(args: list[str]) -> ZooCLI:
     Returns:
         The command, with its ``trainer``, ``model`` and ``datamodule``.
     """
-    # Known and harmless here: small data needs no loading processes.
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
     return ZooCLI(args)

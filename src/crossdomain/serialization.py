@@ -20,6 +20,7 @@ import random
 import sys
 from collections.abc import Mapping
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -252,11 +253,9 @@ def header(module: nn.Module, spec: Mapping[str, Any], counters: Mapping[str, in
         spec: the data's domains, channels, image size, resize filter and value levels.
         counters: rounds, images seen and the like.
     """
-    from crossdomain import __version__
-
     return {
         "format": FORMAT,
-        "version": __version__,
+        "version": version("crossdomain"),
         "method": type(module).__name__,
         **spec,
         **counters,
@@ -280,10 +279,10 @@ def export(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> None:
 
 def random_state() -> dict[str, Any]:
     """The states of Python's, NumPy's and PyTorch's global generators in this process, as plain values."""
-    version, words, gauss = random.getstate()
+    release, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state()
     return {
-        "python": [version, list(words), gauss],
+        "python": [release, list(words), gauss],
         "numpy": [name, keys.tolist(), int(position), int(has_gauss), float(cached)],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
@@ -292,8 +291,8 @@ def random_state() -> dict[str, Any]:
 
 def set_random_state(state: Mapping[str, Any]) -> None:
     """Set the generators to what :func:`random_state` returned."""
-    version, words, gauss = state["python"]
-    random.setstate((version, tuple(words), gauss))
+    release, words, gauss = state["python"]
+    random.setstate((release, tuple(words), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((name, np.asarray(keys, dtype=np.uint32), position, has_gauss, cached))
     torch.set_rng_state(state["torch"])

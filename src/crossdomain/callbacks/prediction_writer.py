@@ -37,7 +37,13 @@ class PredictionWriter(Callback):
             (self._folder / direction).mkdir(parents=True, exist_ok=True)
 
     def on_predict_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Write the batch."""
         for direction, images in outputs.items():

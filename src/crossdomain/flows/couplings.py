@@ -27,7 +27,11 @@ class ConvConditioner(nn.Sequential):
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         super().__init__(
-            nn.Conv2d(in_channels, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, width, 1), nn.SiLU(), last
+            nn.Conv2d(in_channels, width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 1),
+            nn.SiLU(),
+            last,
         )
 
 
@@ -85,9 +89,7 @@ class AffineCoupling(Flow):
 class AdditiveCoupling(Flow):
     """``(k, m)`` to ``(k, m + t(k))``: volume preserving (NICE, arXiv 1410.8516). Arguments as in AffineCoupling."""
 
-    def __init__(
-        self, channels: int, conditioner: Callable[[int, int], nn.Module] = ConvConditioner
-    ) -> None:
+    def __init__(self, channels: int, conditioner: Callable[[int, int], nn.Module] = ConvConditioner) -> None:
         super().__init__()
         if channels < 2:
             raise ValueError(f"A coupling splits channels in two halves, but got {channels} channel(s).")

@@ -178,7 +178,9 @@ class AlignFlow(Method):
             The walks seen in both domains, (N, steps, C, H, W) each, unclamped.
         """
         if steps < 2 or first.shape != last.shape:
-            raise ValueError(f"A walk of {steps} steps from {tuple(first.shape)} to {tuple(last.shape)} is not possible.")
+            raise ValueError(
+                f"A walk of {steps} steps from {tuple(first.shape)} to {tuple(last.shape)} is not possible."
+            )
         start, end = self.encode(first, domain).flatten(1), self.encode(last, domain).flatten(1)
         cosine = torch.cosine_similarity(start, end, dim=1).clamp(-1, 1)
         angle = torch.acos(cosine).clamp_min(1e-4)[:, None]

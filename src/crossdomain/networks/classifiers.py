@@ -49,18 +49,14 @@ class TimmClassifier(nn.Module):
         pretrained: start from timm's weights, which timm downloads.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, name: str = "resnet10t", pretrained: bool = False
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, name: str = "resnet10t", pretrained: bool = False) -> None:
         super().__init__()
         import timm  # takes a second to import, so only where it is used
 
         if not timm.is_model(name):
             close = timm.list_models(f"{name[:4]}*")[:5]
             raise ValueError(f"timm has no architecture {name!r}; near it: {', '.join(close) or 'none'}.")
-        self.model = timm.create_model(
-            name, pretrained=pretrained, in_chans=in_channels, num_classes=out_channels
-        )
+        self.model = timm.create_model(name, pretrained=pretrained, in_chans=in_channels, num_classes=out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) in [-1, 1] to logits (N, out_channels)."""

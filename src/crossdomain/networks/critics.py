@@ -33,7 +33,10 @@ class PatchCritic(nn.Module):
     ) -> None:
         super().__init__()
         bias = norm != "batch"
-        modules: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2, True)]
+        modules: list[nn.Module] = [
+            nn.Conv2d(in_channels, width, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2, True),
+        ]
         channels = width
         for layer in range(1, layers + 1):
             wider = width * min(2**layer, 8)

@@ -1,0 +1,29 @@
+# Everything runs in .venv, which is made when it is missing or setup.cfg has changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEED ?= 0
+
+.PHONY: run test lint board clean
+
+run: $(VENV)/.installed  ## train AlignFlow and three classifiers on Digits, print the adaptation table
+	$(BIN)/crossdomain adapt --config zoo/alignflow.yaml --seed $(SEED)
+
+test: $(VENV)/.installed  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed  ## style, and the rule that lower floors never import higher ones
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+board: $(VENV)/.installed  ## open the logs of all runs
+	$(BIN)/tensorboard --logdir runs
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+clean:  ## remove the environment; runs and data stay
+	rm -rf $(VENV) build src/*.egg-info

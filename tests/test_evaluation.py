@@ -1,0 +1,203 @@
+"""Evaluation: which tags appear when, and that their values are right."""
+
+from functools import partial
+
+import pytest
+import torch
+from conformance import SingleDomain
+from crossdomain.datamodules import Digits
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from crossdomain.adaptation import DomainClassifier
+from crossdomain.evaluation import Evaluation
+from crossdomain.flows import ImageFlow, dequantize
+from crossdomain.grid import labelled_grid
+from crossdomain.method import Method
+from crossdomain.methods import AlignFlow, CycleGAN
+from crossdomain.networks import ConvClassifier, PatchCritic, ResNetGenerator
+
+CRITIC = partial(PatchCritic, width=4, layers=1, norm="none")
+
+
+def alignflow(**options):
+    return AlignFlow(1, flow=partial(ImageFlow, scales=1, steps=1, width=4), critic=CRITIC, **options)
+
+
+def cyclegan():
+    return CycleGAN(1, generator=partial(ResNetGenerator, width=4, blocks=1), critic=CRITIC)
+
+
+PER_DIRECTION = {f"{metric}_{d}" for metric in ("mse", "psnr", "ssim") for d in ("a2b", "b2a")}
+PER_CYCLE = {f"cycle_{kind}_{d}" for kind in ("max", "mean") for d in "ab"}
+
+
+@pytest.mark.parametrize(
+    ("make", "tags"),
+    [
+        (alignflow, PER_DIRECTION | PER_CYCLE | {"bits_per_dim_a", "bits_per_dim_b"}),
+        (cyclegan, PER_DIRECTION | PER_CYCLE),
+        (lambda: DomainClassifier(1, network=partial(ConvClassifier, width=4)), {"accuracy_a", "accuracy_b"}),
+    ],
+)
+def test_every_method_logs_the_tags_of_what_it_offers(make, tags, trainer):
+    run = trainer()
+    for stage, evaluate in (("val", run.validate), ("test", run.test)):
+        (metrics,) = evaluate(make(), Digits(), verbose=False)
+        assert set(metrics) == {f"{stage}/{tag}" for tag in tags}
+
+
+def test_values_over_a_whole_split(trainer):
+    method, data = alignflow(), Digits(batch_size=64)
+    for p in method.parameters():
+        p.data += 0.05 * torch.randn_like(p)
+    (metrics,) = trainer().validate(method, data, verbose=False)
+    fields_a, fields_b = data.splits["val"].fields
+    a, truth = (fields_a[k].float() / 127.5 - 1 for k in ("a", "truth_b"))
+    b = fields_b["b"].float() / 127.5 - 1
+    output = method.translate(a, "a2b")
+    mse = (output.clamp(-1, 1) - truth).square().flatten(1).mean(1)
+    assert metrics["val/mse_a2b"] == pytest.approx(mse.mean().item(), rel=1e-5)
+    assert metrics["val/psnr_a2b"] == pytest.approx((10 * torch.log10(4 / mse)).mean().item(), rel=1e-5)
+    back = method.translate(output, "b2a")
+    assert metrics["val/cycle_max_a"] == pytest.approx((back - a).abs().max().item(), rel=1e-3)
+    noise = torch.rand(1, 16, 16, generator=torch.Generator().manual_seed(0))
+    bits = -method.log_prob(dequantize(b, noise=noise), "b") / (256 * torch.log(torch.tensor(2.0))) + 7
+    assert metrics["val/bits_per_dim_b"] == pytest.approx(bits.mean().item(), rel=1e-5)
+
+
+def test_metrics_do_not_depend_on_the_batch_size(trainer):
+    method = alignflow()
+    first, second = (trainer().validate(method, Digits(batch_size=n), verbose=False)[0] for n in (7, 100))
+    assert first == pytest.approx(second, rel=1e-5)
+
+
+def test_judge_scores_translations_and_stays_out_of_the_method(trainer, tmp_path):
+    run = trainer(limit_train_batches=1, limit_val_batches=0)
+    classifier = DomainClassifier(1, network=partial(ConvClassifier, width=4))
+    run.fit(classifier, Digits())
+    run.save_checkpoint(tmp_path / "judge.ckpt")
+    method, data = alignflow(), Digits()
+    before = set(method.state_dict())
+    run = trainer(callbacks=[Evaluation(judge_b=str(tmp_path / "judge.ckpt"), pictures=0)])
+    (metrics,) = run.test(method, data, verbose=False)
+    fields = data.splits["test"].fields[0]
+    translated = method.translate(fields["a"].float() / 127.5 - 1, "a2b").clamp(-1, 1)
+    right = classifier.eval().classify(translated).argmax(1) == fields["label_a"]
+    assert metrics["test/accuracy_a2b"] == pytest.approx(right.float().mean().item())
+    assert "test/accuracy_b2a" not in metrics
+    assert set(method.state_dict()) == before
+    run.save_checkpoint(tmp_path / "method.ckpt")
+    with pytest.raises(ValueError, match=r"judge_a is .* a AlignFlow, but has to be a classifier"):
+        trainer(callbacks=[Evaluation(judge_a=str(tmp_path / "method.ckpt"))]).validate(alignflow(), Digits())
+
+
+def test_training_writes_scalars_grid_and_hyperparameters(trainer, tmp_path):
+    logger = TensorBoardLogger(tmp_path, name="run", default_hp_metric=False)
+    trainer(logger=logger, max_epochs=2, limit_train_batches=3).fit(alignflow(), Digits())
+    events = EventAccumulator(logger.log_dir, size_guidance={"images": 0})
+    events.Reload()
+    scalars = set(events.Tags()["scalars"])
+    assert {"train/generator_adversarial_a", "train/critic_b", "images_seen", "val/mse_a2b"} <= scalars
+    assert [e.value for e in events.Scalars("images_seen")] == [64.0 * k for k in range(1, 7)]
+    assert len(events.Images("val/grid")) == 2
+    assert "_hparams_/experiment" in events.summary_metadata
+    assert b"val/mse_a2b" in events.summary_metadata["_hparams_/experiment"].plugin_data.content
+    assert b"AlignFlow" in events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+
+
+def test_all_methods_show_the_same_inputs(trainer):
+    data = Digits()
+    data.setup("validate")
+    batch = next(iter(data.val_dataloader()))
+    grids = []
+    for method in (alignflow(), cyclegan()):
+        method.data_spec = data.spec()
+        grids.append(Evaluation(pictures=5).grid(method, batch))
+    height = grids[1].shape[1]
+    assert grids[1].shape == (
+        3,
+        8 * 51,
+        150 + 5 * 51,
+    )  # input, translation, truth and back, from both domains
+    assert grids[0].shape == (3, 10 * 51, 150 + 5 * 51)  # and samples of both
+    for row in (0, 2, 4, 6):  # inputs and truths
+        rows = slice(51 * row, 51 * (row + 1))
+        assert torch.equal(grids[0][:, :height][:, rows], grids[1][:, rows])
+    shown = grids[0][0, 1:48:3, 151 : 151 + 48 : 3]
+    expected = ((batch["a"][0, 0] + 1) * 127.5).round()
+    assert torch.equal(shown.float(), expected)
+
+
+def test_methods_without_directions_show_samples(trainer):
+    grid = Evaluation(pictures=3).grid(SingleDomain(1), {"a": torch.zeros(4, 1, 4, 4)})
+    assert grid.shape == (3, 51, 150 + 3 * 51)
+    assert Evaluation().grid(DomainClassifier(1), {"a": torch.zeros(4, 1, 16, 16)}) is None
+
+
+def test_grid_of_other_channels():
+    rows = [("two\nlines", torch.zeros(2, 2, 4, 4)), ("five", torch.ones(1, 5, 64, 64))]
+    grid = labelled_grid(rows)
+    assert grid.shape == (3, 51 + 67, 150 + 2 * 51)
+    assert grid[:, 51 + 30, 150 + 30].tolist() == [255, 255, 255]
+
+
+def test_user_given_evaluation_is_not_replaced(trainer):
+    mine = Evaluation(pictures=2)
+    run = trainer(callbacks=[mine])
+    run.validate(alignflow(), Digits(), verbose=False)
+    assert [c for c in run.callbacks if isinstance(c, Evaluation)] == [mine]
+
+
+class TinyFeatures(torch.nn.Module):
+    num_features = 8
+
+    def forward(self, images):
+        return images.float().flatten(1)[:, :8]
+
+
+def test_fid_is_computed_where_it_is_asked_for(trainer, monkeypatch):
+    from torchmetrics.image.fid import FrechetInceptionDistance
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    import crossdomain.evaluation as module
+
+    monkeypatch.setattr(module, "_fid", lambda: FrechetInceptionDistance(TinyFeatures(), normalize=True))
+    monkeypatch.setattr(module, "_kid", lambda: KernelInceptionDistance(TinyFeatures(), subset_size=20, normalize=True))
+    run = trainer(callbacks=[Evaluation(fid=True)])
+    (metrics,) = run.test(alignflow(), Digits(), verbose=False)
+    assert {f"test/{k}_{d}" for k in ("fid", "kid") for d in ("a2b", "b2a")} <= set(metrics)
+    assert metrics["test/fid_a2b"] > 0
+
+
+def test_fid_without_its_extra_says_what_to_install(monkeypatch):
+    import builtins
+
+    import crossdomain.evaluation as module
+
+    real = builtins.__import__
+
+    def blocked(name, *args, **kwargs):
+        if name.startswith("torchmetrics.image."):
+            raise ModuleNotFoundError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", blocked)
+    for make in (module._fid, module._kid):
+        with pytest.raises(ValueError, match=r"pip install 'crossdomain\[fid\]'"):
+            make()
+
+
+def test_base_method_has_no_translation():
+    class Nothing(Method):
+        directions = ("a2b",)
+
+        def __init__(self):
+            super().__init__(1)
+            self.players = {}
+
+        def generate(self, batch):
+            return {}
+
+    with pytest.raises(ValueError, match="does not translate"):
+        Nothing().translate(torch.zeros(1, 1, 4, 4), "a2b")
