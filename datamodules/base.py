@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
 
-from .loading import DomainImages, DrawSampler, ResumableLoader
+from .loading import DomainImages, DrawSampler, make_loader
 
 
 class DomainData(LightningDataModule):
@@ -92,7 +93,7 @@ class DomainData(LightningDataModule):
             if name not in self.splits:
                 self.splits[name] = self.split(name)
 
-    def _loader(self, name: str) -> ResumableLoader:
+    def _loader(self, name: str) -> DataLoader:
         dataset, training = self.splits[name], name == "train"
         world_size, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
         sampler = DrawSampler(*dataset.lengths(), training=training, seed=self.seed, rank=rank, world_size=world_size)
@@ -101,28 +102,27 @@ class DomainData(LightningDataModule):
                 f"The training split has {len(dataset)} images, fewer than one batch of {self.batch_size} in each of "
                 f"{world_size} process(es).\nLower data.batch_size to at most {len(sampler)}."
             )
-        return ResumableLoader(
+        return make_loader(
             dataset,
             sampler,
             batch_size=self.batch_size,
-            drop_last=training,
             num_workers=self.num_workers,
             persistent_workers=training and self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
 
-    def train_dataloader(self) -> ResumableLoader:
+    def train_dataloader(self) -> DataLoader:
         """Shuffled batches, all of full size; domains are drawn independently."""
         return self._loader("train")
 
-    def val_dataloader(self) -> ResumableLoader:
+    def val_dataloader(self) -> DataLoader:
         """The val split in order."""
         return self._loader("val")
 
-    def test_dataloader(self) -> ResumableLoader:
+    def test_dataloader(self) -> DataLoader:
         """The test split in order."""
         return self._loader("test")
 
-    def predict_dataloader(self) -> ResumableLoader:
+    def predict_dataloader(self) -> DataLoader:
         """The test split in order."""
         return self._loader("test")

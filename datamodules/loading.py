@@ -92,12 +92,10 @@ class DrawSampler(DistributedSampler):
 
 
 class ResumableLoader(DataLoader):
-    """A DataLoader over draws whose place in the epoch can be saved and found again."""
+    """A DataLoader over draws whose place in the epoch can be saved and found again; takes DataLoader's arguments."""
 
     def __init__(self, dataset: Dataset, sampler: DrawSampler, **options: Any) -> None:
-        # A generator of its own keeps the loader from drawing the workers' seed from the global one.
-        generator = torch.Generator().manual_seed(sampler.seed)
-        super().__init__(dataset, sampler=sampler, collate_fn=_as_it_is, generator=generator, **options)
+        super().__init__(dataset, sampler=sampler, **options)
         self._delivered = 0
         self._start = 0
 
@@ -119,8 +117,18 @@ class ResumableLoader(DataLoader):
         self._start = state["batches"] % len(self)
 
 
+def make_loader(dataset: Dataset, sampler: DrawSampler, **options: Any) -> DataLoader:
+    """A loader of the whole batches that ``dataset`` hands out; resumable in training."""
+    # A generator of its own keeps the loader from drawing the workers' seed from the global one.
+    generator = torch.Generator().manual_seed(sampler.seed)
+    make = ResumableLoader if sampler.training else DataLoader
+    return make(
+        dataset, sampler=sampler, collate_fn=_as_it_is, generator=generator, drop_last=sampler.training, **options
+    )
+
+
 def _as_it_is(batch: dict) -> dict:
-    return batch  # datasets hand out whole batches
+    return batch
 
 
 class DomainImages(Dataset):

@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 import torch
-from crossdomain.datamodules import DomainImages, DrawSampler, ResumableLoader
+from crossdomain.datamodules import DomainImages, DrawSampler, make_loader
 from lightning.pytorch import LightningDataModule, Trainer
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -29,7 +29,7 @@ class Tensors(LightningDataModule):
 
     def _loader(self, training):
         sampler = DrawSampler(*self.dataset.lengths(), training=training)
-        return ResumableLoader(self.dataset, sampler, batch_size=self.batch_size, drop_last=training)
+        return make_loader(self.dataset, sampler, batch_size=self.batch_size)
 
     def train_dataloader(self):
         return self._loader(True)

@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 import torch
-from crossdomain.datamodules import Digits, DomainImages, DrawSampler, ResumableLoader
+from crossdomain.datamodules import Digits, DomainImages, DrawSampler, make_loader
 from crossdomain.datamodules.digits import SPLITS, photocopy
 
 
@@ -16,7 +16,7 @@ def loader(length_a=10, length_b=7, training=True, workers=0, epoch=0, batch_siz
     dataset = DomainImages({"a": numbers(0, length_a)}, {"b": numbers(100, length_b)})
     sampler = DrawSampler(length_a, length_b, training=training, seed=seed, **options)
     sampler.set_epoch(epoch)
-    return ResumableLoader(dataset, sampler, batch_size=batch_size, drop_last=training, num_workers=workers)
+    return make_loader(dataset, sampler, batch_size=batch_size, num_workers=workers)
 
 
 def drawn(batches, domain):

@@ -1,0 +1,132 @@
+"""MNIST, USPS and SVHN, any two of them as domains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision import datasets
+
+from .base import DomainData
+from .loading import DomainImages
+
+DigitSet = Literal["mnist", "usps", "svhn"]
+
+# Folder below root, and torchvision's class with the test or train split chosen.
+SOURCES: dict[str, tuple[str, Callable[..., Any]]] = {
+    "mnist": ("", lambda root, train, download: datasets.MNIST(root, train, download=download)),
+    "usps": ("USPS", lambda root, train, download: datasets.USPS(root, train, download=download)),
+    "svhn": (
+        "SVHN",
+        lambda root, train, download: datasets.SVHN(root, "train" if train else "test", download=download),
+    ),
+}
+
+
+class DigitPair(DomainData):
+    """Two of MNIST, USPS and SVHN, unpaired and labelled, at one size and number of channels.
+
+    Images come from torchvision's datasets, resized with a bicubic filter; grey ones are repeated to three channels
+    when the other domain is SVHN. A fixed tenth of each train split is held out as val; test is the official test
+    split, never seen in training. For ``mnist`` the files lie in ``root/MNIST/raw``, for the others in ``root/USPS``
+    and ``root/SVHN``.
+
+    Args:
+        source: dataset of domain a.
+        target: dataset of domain b.
+        root: as everywhere.
+        download: as everywhere; torchvision fetches what is missing.
+        batch_size: images of each domain in a batch, in every process.
+        num_workers: processes that load.
+        image_size: height and width in pixels.
+        seed: decides the order of training images.
+    """
+
+    def __init__(
+        self,
+        source: DigitSet = "mnist",
+        target: DigitSet = "usps",
+        root: str | None = None,
+        download: bool = False,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        image_size: int = 32,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(root, download, batch_size, num_workers, image_size, seed)
+        if source == target or not {source, target} <= set(SOURCES):
+            raise ValueError(
+                f"data.source is {source!r} and data.target is {target!r}.\n"
+                "Give two different ones of mnist, usps, svhn."
+            )
+        self.domains = (source, target)
+        self.channels = 3 if "svhn" in self.domains else 1
+
+    @property
+    def channels_a(self) -> int:
+        """3 when SVHN takes part, else 1."""
+        return self.channels
+
+    @property
+    def channels_b(self) -> int:
+        """3 when SVHN takes part, else 1."""
+        return self.channels
+
+    def _read(self, name: str, train: bool, download: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Images uint8 (N, H, W) or (N, 3, H, W) and labels (N,)."""
+        folder, make = SOURCES[name]
+        root = self.root / folder
+        if download:
+            root.mkdir(parents=True, exist_ok=True)
+        try:
+            dataset = make(str(root), train, download)
+        except (RuntimeError, OSError) as error:
+            where = root / "MNIST" / "raw" if name == "mnist" else root
+            raise FileNotFoundError(
+                f"The dataset {name} is not complete in {Path(where).resolve()} ({str(error).splitlines()[0]})\n"
+                "Set data.root or CROSSDOMAIN_DATA to where it is, or fetch it with --data.download true."
+            ) from None
+        labels = dataset.labels if name == "svhn" else dataset.targets
+        return np.asarray(dataset.data), np.asarray(labels)
+
+    def prepare_data(self) -> None:
+        """Download what is missing, if asked to; once on each machine."""
+        if self.download:
+            for name in self.domains:
+                for train in (True, False):
+                    self._read(name, train, download=True)
+
+    def _domain(self, name: str, split: str) -> tuple[Tensor, Tensor, list[str]]:
+        values, labels = self._read(name, split != "test", download=False)
+        chosen = torch.arange(len(values))
+        if split != "test":
+            order = torch.randperm(len(values), generator=torch.Generator().manual_seed(0))
+            held_out = len(values) // 10
+            chosen = order[:held_out] if split == "val" else order[held_out:]
+        images = torch.from_numpy(values)[chosen]
+        images = images.unsqueeze(1) if images.ndim == 3 else images
+        if images.shape[-1] != self.image_size:
+            resized = [
+                F.interpolate(part.float(), self.image_size, mode="bicubic", antialias=True)
+                .clamp(0, 255)
+                .round()
+                .byte()
+                for part in images.split(4096)
+            ]
+            images = torch.cat(resized)
+        labels = torch.from_numpy(labels.astype(np.int64))[chosen]
+        file = "test" if split == "test" else "train"
+        return images.expand(-1, self.channels, -1, -1), labels, [f"{name}/{file}/{i:05d}" for i in chosen.tolist()]
+
+    def split(self, name: str) -> DomainImages:
+        """Read one split of both datasets."""
+        fields = []
+        for domain, dataset in zip("ab", self.domains, strict=True):
+            images, labels, paths = self._domain(dataset, name)
+            fields.append({domain: images, f"label_{domain}": labels, f"path_{domain}": paths})
+        return DomainImages(*fields)

@@ -1,0 +1,192 @@
+"""The commands, as a user types them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from crossdomain.datamodules import Digits
+from PIL import Image
+
+import crossdomain
+from crossdomain import hub, serialization
+from crossdomain.cli import crossdomain as crossdomain_command
+from crossdomain.cli import main
+
+QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1",
+         "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Run in a folder that is not the project's."""
+    monkeypatch.chdir(tmp_path)
+
+
+def lightning(*args, monkeypatch=None):
+    if monkeypatch:
+        monkeypatch.setattr(sys, "argv", ["lightning", *args])
+    assert main(list(args)) is None
+
+
+@pytest.mark.parametrize("recipe", sorted(hub.list_recipes()))
+def test_every_recipe_trains(recipe):
+    lightning("fit", "--config", f"zoo/{recipe}.yaml", *QUICK)
+    folder = Path("runs") / recipe / "version_0"
+    assert (folder / "config.yaml").is_file()
+    checkpoint = serialization.read(folder / "checkpoints" / "last.ckpt")
+    assert checkpoint["crossdomain"]["rounds"] == 2
+    assert serialization.rebuild(checkpoint).rounds == 2
+
+
+def test_checkpoint_of_the_command_is_rebuilt_with_nothing_else_at_hand():
+    lightning("fit", "--config", "alignflow", "--model.flow.width", "8", "--model.pool_size", "7", *QUICK)
+    path = Path("runs/alignflow/version_0/checkpoints/last.ckpt").absolute()
+    code = (
+        f"import crossdomain, torch; m = crossdomain.load({str(path)!r});"
+        "print(type(m).__name__, m.hparams['pool_size'], m.translate(torch.zeros(1, 1, 16, 16), 'a2b').shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == "AlignFlow 7 torch.Size([1, 1, 16, 16])"
+
+
+def test_resume_goes_on_and_says_what_it_replaces(capsys):
+    lightning("fit", "--config", "alignflow", "--model.flow.width", "8", *QUICK)
+    path = "runs/alignflow/version_0/checkpoints/last.ckpt"
+    more = [*QUICK, "--trainer.max_epochs", "2"]
+    lightning("fit", "--config", "alignflow", "--model.pool_size", "3", "--ckpt_path", path, *more)
+    again = serialization.read("runs/alignflow/version_1/checkpoints/last.ckpt")
+    assert again["crossdomain"]["rounds"] == 4
+    assert again["hyper_parameters"]["flow"]["init_args"]["width"] == 8
+    warning = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("warning:"))
+    assert "model" not in warning
+    assert "pool_size" in warning
+    assert "flow.width" in warning
+    assert "class_path" not in warning
+
+
+def test_validate_and_test_take_a_checkpoint(capsys):
+    lightning("fit", "--config", "alignflow", *QUICK)
+    for stage in ("validate", "test"):
+        lightning(stage, "--config", "alignflow", "--ckpt_path", "runs/alignflow/version_0/checkpoints/last.ckpt")
+    printed = capsys.readouterr().out
+    assert "val/mse_a2b" in printed
+    assert "test/bits_per_dim_b" in printed
+
+
+def test_predict_writes_pictures(capsys):
+    lightning("predict", "--config", "alignflow", "--ckpt_path", "alignflow-digits")
+    folder = Path("runs/alignflow/version_0/predictions")
+    assert len(list((folder / "a2b").glob("*.png"))) == 80
+    assert len(list((folder / "b2a").glob("*.png"))) == 360
+    assert "Wrote 80 a2b, 360 b2a to" in capsys.readouterr().out
+    data = Digits()
+    data.setup("test")
+    fields = data.splits["test"].fields[0]
+    picture = Image.open(folder / "a2b" / f"{Path(fields['path_a'][3]).stem}.png")
+    assert (picture.mode, picture.size) == ("L", (16, 16))
+    output = crossdomain.load("alignflow-digits").translate(fields["a"][3:4].float() / 127.5 - 1, "a2b")
+    expected = ((output.clamp(-1, 1) + 1) * 127.5).round()
+    written = torch.from_numpy(np.array(picture, dtype=np.float32))
+    assert (written - expected[0, 0]).abs().max() <= 1
+
+
+BAD = [
+    (["fit", "--config", "zoo/alignflw.yaml"], ["no recipe 'zoo/alignflw.yaml'", "alignflow"]),
+    (["fit", "--config", "alignflow", "--model", "AlignFlw"], ["model: there is no class 'AlignFlw'", "AlignFlow"]),
+    (["fit", "--config", "alignflow", "--data", "Digit"], ["data: there is no class 'Digit'", "Digits"]),
+    (["fit", "--config", "alignflow", "--model.flow", "ImageFlo"], ["model.flow: there is no class", "ImageFlow"]),
+    (["fit", "--config", "alignflow", "--model.pol_size", "3"], ["no option model.pol_size", "pool_size"]),
+    (["fit", "--config", "alignflow", "--model.flow.widht", "3"], ["no option model.flow.widht", "width"]),
+    (["fit", "--config", "alignflow", "--trainer.max_epoch", "3"], ["--trainer.max_epoch.", "trainer.max_epochs"]),
+    (["fit", "--config", "alignflow", "--trainer.max_epochs", "ten"], ["trainer.max_epochs is 'ten'", "int, None"]),
+    (["fit", "--config", "alignflow", "--data.image_size", "big"], ["data.image_size is 'big'", "int"]),
+    (["fit", "--config", "alignflow", "--model.critic.norm", "layer"], ["model.critic.norm is", "'batch'"]),
+    (["fit", "--config", "alignflow", "--data.image_size", "18"], ["data.image_size is 18", "16 or 20"]),
+    (["fit", "--config", "alignflow", "--data.channels", "2"], ["data.channels is 2", "1 (grey) or 3"]),
+    (["fit", "--config", "alignflow", "--model.channels_a", "3"], ["model.channels_a is given by the data"]),
+    (["fit", "--config", "alignflow", "--data.batch_size", "999"], ["fewer than one batch of 999", "at most 620"]),
+    (["fit", "--config", "alignflow", "--data", "DigitPair", "--data.root", "."], ["dataset mnist is not complete in"]),
+    (["fit", "--config", "alignflow", "--trainer.gradient_clip_val", "1"], ["--model.gradient_clip 1"]),
+    (["fit", "--config", "alignflow", "--trainer.accumulate_grad_batches", "2"], ["--model.accumulate 2"]),
+    (["fit", "--config", "alignflow", "--trainer.strategy", "deepspeed"], ["'deepspeed' cannot run", "DDP"]),
+    (["fit", "--config", "alignflow", "--ckpt_path", "nothing.ckpt"], ["no checkpoint 'nothing.ckpt'"]),
+    (["test", "--config", "alignflow", "--ckpt_path", "alignflow-digit"], ["no checkpoint", "alignflow-digits"]),
+    (["test", "--config", "alignflow", "--data.channels", "3", "--ckpt_path", "alignflow-digits"], ["trained on [1,"]),
+    (["predict", "--config", "classifier_source"], ["DomainClassifier does not translate"]),
+    (["fit", "--config", "classifier_adapted", "--model.train_on", "a"], ["a translator goes with 'a2b' alone"]),
+    (["train"], ["invalid choice: 'train'"]),
+    (["fit"], ["required: fit.data, fit.model"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("args", "expected"), BAD, ids=[" ".join(args[-2:]) for args, _ in BAD])
+def test_mistakes_get_three_lines_at_most(args, expected, capsys, monkeypatch):
+    with pytest.raises(SystemExit) as exit_info:
+        lightning(*args, monkeypatch=monkeypatch)
+    assert exit_info.value.code in (1, 2)
+    shown = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("warning:")]
+    message = "\n".join(shown[[line.startswith("error:") for line in shown].index(True) :])
+    assert len(message.splitlines()) <= 3
+    assert "Traceback" not in message
+    for part in expected:
+        assert part in message
+
+
+def test_mistakes_in_a_fresh_process_leave_nothing_else_on_stderr():
+    command = [sys.executable, "-m", "crossdomain", "fit", "--config", "zoo/alignflow.yaml", "--data.image_size", "18"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    errors = [line for line in done.stderr.splitlines() if not line.startswith(("Seed set", "GPU", "TPU", "Using"))]
+    assert done.returncode == 1
+    assert errors == [
+        "error: data.image_size is 18, but the networks of AlignFlow need a multiple of 4.",
+        "Nearest: 16 or 20.",
+    ]
+
+
+def test_own_recipe_on_disk_comes_first(monkeypatch):
+    Path("zoo").mkdir()
+    Path("zoo/alignflow.yaml").write_text("seed_everything: 7\n")
+    assert hub.find_recipe("zoo/alignflow.yaml") == Path("zoo/alignflow.yaml")
+    assert hub.find_recipe("alignflow").parent != Path("zoo")
+
+
+def test_list_shows_the_zoo_without_torch():
+    code = (
+        "import sys; from crossdomain.cli import crossdomain as c; c(['list']);"
+        "import crossdomain; crossdomain.list_models();"
+        "assert not {'torch', 'lightning', 'numpy'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for name in (*hub.list_recipes(), *hub.list_models()):
+        assert f"  {name} " in done.stdout
+
+
+def test_crossdomain_command_refuses_an_unknown_recipe(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        crossdomain_command(["adapt", "--config", "alinflow"])
+    assert exit_info.value.code == 1
+    assert capsys.readouterr().err.startswith("error: There is no recipe 'alinflow'")
+
+
+def test_adaptation_table_has_its_three_rows(monkeypatch, capsys):
+    """The whole pipeline in a few batches, by the command; the numbers are those of its four runs."""
+    from crossdomain import pipeline
+
+    run = pipeline.run
+    quick = QUICK[2:]
+    monkeypatch.setattr(pipeline, "run", lambda args: run([*args, *(quick if args[0] == "fit" else []), *limits(args)]))
+    crossdomain_command(["adapt", "--seed", "3"])
+    printed = capsys.readouterr().out
+    for row in ("source only", "adapted", "target only", "mse_a2b", "cycle_max_b", "bits_per_dim_a"):
+        assert f"  {row}" in printed
+    assert "(360 images)" in printed
+    assert "tensorboard --logdir runs" in printed
+    adapted = serialization.read("runs/classifier_adapted/version_0/checkpoints/last.ckpt")["hyper_parameters"]
+    assert adapted["translator"] == "runs/alignflow/version_0/checkpoints/last.ckpt"
+
+
+def limits(args):
+    return ["--trainer.max_epochs", "1"] if args[0] == "fit" else []

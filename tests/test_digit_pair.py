@@ -1,0 +1,99 @@
+"""MNIST, USPS and SVHN: the real files where CROSSDOMAIN_DATA has them, small ones of the same layout elsewhere."""
+
+import bz2
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+import torch
+from crossdomain.datamodules import DigitPair
+from torchvision import datasets
+
+REAL = Path(os.environ.get("CROSSDOMAIN_DATA", "nowhere"))
+needs_real = pytest.mark.skipif(not (REAL / "USPS").is_dir(), reason="CROSSDOMAIN_DATA has no digits")
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A root with twenty digits of each dataset, in the files that torchvision reads."""
+    rng = np.random.default_rng(0)
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for prefix in ("train", "t10k"):
+        images = rng.integers(0, 256, (20, 28, 28), dtype=np.uint8)
+        header = struct.pack(">IIII", 2051, 20, 28, 28)
+        (raw / f"{prefix}-images-idx3-ubyte").write_bytes(header + images.tobytes())
+        (raw / f"{prefix}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 2049, 20) + bytes(range(10)) * 2)
+    (tmp_path / "USPS").mkdir()
+    for name in ("usps.bz2", "usps.t.bz2"):
+        rows = [
+            f"{1 + i % 10} " + " ".join(f"{k}:{v:.3f}" for k, v in enumerate(rng.uniform(-1, 1, 256), 1))
+            for i in range(20)
+        ]
+        (tmp_path / "USPS" / name).write_bytes(bz2.compress("\n".join(rows).encode()))
+    (tmp_path / "SVHN").mkdir()
+    for split in ("train", "test"):
+        pixels = rng.integers(0, 256, (32, 32, 3, 20), dtype=np.uint8)
+        labels = np.arange(1, 21).reshape(-1, 1) % 10
+        labels[labels == 0] = 10
+        scipy.io.savemat(tmp_path / "SVHN" / f"{split}_32x32.mat", {"X": pixels, "y": labels.astype(np.uint8)})
+    monkeypatch.setattr(datasets.SVHN, "_check_integrity", lambda self: True)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "channels"), [("mnist", "usps", 1), ("usps", "mnist", 1), ("svhn", "mnist", 3)]
+)
+def test_any_two_become_domains(source, target, channels, small):
+    data = DigitPair(source, target, root=str(small), batch_size=4, image_size=16)
+    data.setup("fit")
+    assert data.spec()["domains"] == [source, target]
+    assert data.spec()["channels"] == [channels, channels]
+    batch = next(iter(data.train_dataloader()))
+    for domain in "ab":
+        assert batch[domain].shape == (4, channels, 16, 16)
+        assert batch[domain].abs().max() <= 1
+        assert batch[f"label_{domain}"].max() <= 9
+    assert "truth_b" not in batch
+
+
+def test_val_is_held_out_of_train_and_test_is_the_official_one(small):
+    data = DigitPair(root=str(small))
+    names = {split: set(data.split(split).fields[0]["path_a"]) for split in ("train", "val", "test")}
+    assert {split: len(of) for split, of in names.items()} == {"train": 18, "val": 2, "test": 20}
+    assert not names["train"] & names["val"]
+    assert all(name.startswith("mnist/test/") for name in names["test"])
+
+
+def test_image_and_label_stay_together_and_zero_is_zero(small):
+    fields = DigitPair("svhn", "mnist", root=str(small)).split("test").fields[0]
+    stored = scipy.io.loadmat(small / "SVHN" / "test_32x32.mat")
+    assert fields["label_a"].tolist() == [i % 10 for i in range(1, 21)]
+    assert torch.equal(fields["a"][3], torch.tensor(stored["X"][..., 3]).permute(2, 0, 1))
+
+
+def test_missing_dataset_names_the_path_and_the_way_out(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"dataset mnist is not complete in .*raw") as caught:
+        DigitPair(root=str(tmp_path)).setup("fit")
+    assert "--data.download true" in str(caught.value)
+    with pytest.raises(ValueError, match="two different ones of mnist, usps, svhn"):
+        DigitPair("mnist", "mnist")
+
+
+@needs_real
+def test_real_mnist_and_usps():
+    data = DigitPair(root=str(REAL), image_size=16)
+    data.setup("fit")
+    data.setup("test")
+    assert data.splits["train"].lengths() == (54_000, 6_562)
+    assert data.splits["val"].lengths() == (6_000, 729)
+    assert data.splits["test"].lengths() == (10_000, 2_007)
+    fields_a, fields_b = data.splits["test"].fields
+    assert fields_a["label_a"][:5].tolist() == [7, 2, 1, 0, 4]
+    for domain, fields in (("a", fields_a), ("b", fields_b)):
+        images = fields[domain].float() / 255
+        assert images[..., :2, :2].mean() < 0.1  # white ink on black in both
+        assert 0.1 < images.mean() < 0.4
