@@ -34,7 +34,7 @@ def _guarded(action: Callable[[], object]) -> None:
 def _is_mistake(error: Exception) -> bool:
     # Lightning's own refusals have a class of their own, looked up by name to keep this module light.
     names = {cls.__name__ for cls in type(error).__mro__}
-    return isinstance(error, (ValueError, OSError)) or "MisconfigurationException" in names
+    return isinstance(error, (ValueError, OSError, FloatingPointError)) or "MisconfigurationException" in names
 
 
 def _with_recipes(args: list[str]) -> list[str]:

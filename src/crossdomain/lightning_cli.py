@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import torch
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
@@ -29,7 +29,7 @@ import crossdomain.networks
 import crossdomain.objectives
 import crossdomain.optimization  # noqa: F401
 from crossdomain import hub
-from crossdomain.callbacks import PredictionWriter
+from crossdomain.callbacks import NonFiniteGuard, PredictionWriter, RoundCheckpoint
 from crossdomain.method import Method
 from crossdomain.objectives import Objective
 
@@ -165,8 +165,10 @@ class ZooCLI(LightningCLI):
             config["logger"] = TensorBoardLogger("runs", name=self.recipe, default_hp_metric=False)
         callbacks = config["callbacks"] = list(config["callbacks"] or [])
         checkpointing = self.subcommand == "fit" and config["enable_checkpointing"] is not False
-        if checkpointing and not any(isinstance(callback, ModelCheckpoint) for callback in callbacks):
-            callbacks.append(ModelCheckpoint(filename="last", save_on_train_epoch_end=True))
+        if checkpointing and not any(isinstance(callback, Checkpoint) for callback in callbacks):
+            callbacks.append(RoundCheckpoint())
+        if self.subcommand == "fit":
+            callbacks.append(NonFiniteGuard())
         if self.subcommand == "predict" and not any(isinstance(c, PredictionWriter) for c in callbacks):
             callbacks.append(PredictionWriter())
         return super().instantiate_trainer(**options)

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -81,6 +83,7 @@ class Method(LightningModule, ABC):
         gradient_clip: largest norm of one player's gradient; None does not clip. The Trainer's own option cannot work
             with several optimizers.
         accumulate: gradients of this many rounds are averaged before each update, in place of the Trainer's option.
+        channels_last: lay out images and convolutions with channels last, which is faster on many processors.
 
     Attributes:
         players: names of the modules each player owns, in the order in which players move.
@@ -91,6 +94,7 @@ class Method(LightningModule, ABC):
         guided: whether ``translate`` needs a guide.
         rounds: calls of ``training_step`` so far, across epochs and resumed runs.
         images_seen: images of the larger domain so far, over all processes.
+        last_terms: terms of the last round, detached, as ``<player>_<term>``.
     """
 
     players: dict[str, tuple[str, ...]]
@@ -113,6 +117,7 @@ class Method(LightningModule, ABC):
         critic_schedule: ScheduleFactory | None = None,
         gradient_clip: float | None = None,
         accumulate: int = 1,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -131,6 +136,8 @@ class Method(LightningModule, ABC):
         self.critic_schedule = critic_schedule
         self.gradient_clip = gradient_clip
         self.accumulate = accumulate
+        self.channels_last = channels_last
+        self.last_terms: Terms = {}
         self.rounds = 0
         self.images_seen = 0
         self.prepared = False
@@ -255,7 +262,7 @@ class Method(LightningModule, ABC):
         if self.accumulate > 1 and max(turns.values()) > 1:
             raise ValueError("accumulate cannot be combined with players that move several times in a round.")
         generating = self.generating_player
-        logged: Terms = {}
+        self.last_terms = {}
         losses: Terms = {}
         out = self._generate(batch, turns)
         for player, optimizer in zip(self.players, self._optimizers(), strict=True):
@@ -268,11 +275,11 @@ class Method(LightningModule, ABC):
                     losses[player] = sum(terms.values())
                     self._update(player, optimizer, losses[player])
             if turns[player] > 0:
-                logged |= {f"train/{player}_{name}": term.detach() for name, term in terms.items()}
+                self.last_terms |= {f"{player}_{name}": term.detach() for name, term in terms.items()}
         self.rounds += 1
         self.images_seen += self.trainer.world_size * max(len(batch[d]) for d in "ab" if d in batch)
         self._step_schedules("step")
-        self._log(logged, {player: loss.detach() for player, loss in losses.items()})
+        self._log(losses)
 
     def _generate(self, batch: Batch, turns: Mapping[str, int]) -> dict[str, Any]:
         with torch.set_grad_enabled(turns.get(self.generating_player, 0) > 0):
@@ -290,11 +297,12 @@ class Method(LightningModule, ABC):
             optimizer.step()
             self.after_step(player)
 
-    def _log(self, terms: Terms, losses: Terms) -> None:
+    def _log(self, losses: Terms) -> None:
         # Lightning drops values between the rounds it logs, but only after the work of collecting them.
         if (self.trainer.fit_loop.epoch_loop._batches_that_stepped + 1) % self.trainer.log_every_n_steps == 0:
-            self.log_dict(losses, prog_bar=True, logger=False)
-            self.log_dict({**terms, "images_seen": float(self.images_seen)})
+            self.log_dict({player: loss.detach() for player, loss in losses.items()}, prog_bar=True, logger=False)
+            self.log_dict({f"train/{name}": term for name, term in self.last_terms.items()})
+            self.log("images_seen", float(self.images_seen))
 
     def _optimizers(self) -> list[Optimizer]:
         optimizers = self.optimizers()
@@ -323,9 +331,25 @@ class Method(LightningModule, ABC):
     def on_train_epoch_end(self) -> None:
         """Count the epoch for the schedules; under manual optimization Lightning never does."""
         self._step_schedules("epoch")
+        self._equalize_buffers()
+
+    def on_validation_start(self) -> None:
+        """Let all processes validate the same method."""
+        self._equalize_buffers()
+
+    def _equalize_buffers(self) -> None:
+        # Running statistics are of each process's own batches, and DDP does not sync them in manual optimization.
+        if self.trainer.world_size > 1:
+            _broadcast(*self.buffers())
 
     def setup(self, stage: str) -> None:
         """Take note of the data, and check that the networks fit it."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, DDPStrategy):
+            # While one player moves, the others' parameters take no part; plain DDP stops at that.
+            strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
+        if self.channels_last:
+            self.to(memory_format=torch.channels_last)
         data = self.trainer.datamodule
         if not hasattr(data, "spec"):
             return
@@ -348,14 +372,24 @@ class Method(LightningModule, ABC):
         """Run ``prepare`` on one process and give all others its result, unless training resumes."""
         if self.prepared:
             return
+        if self.global_rank > 0:
+            torch.manual_seed(torch.initial_seed() + self.global_rank)  # noise and pools differ between processes
         if self.trainer.is_global_zero:
             loader = self.trainer.fit_loop._data_source.dataloader()
             with torch.no_grad(), _kept_randomness(seed=0):
                 self.prepare(_on_device(loader, self))
         if self.trainer.world_size > 1:
-            for tensor in (*self.parameters(), *self.buffers()):
-                torch.distributed.broadcast(tensor.detach(), src=0)
+            _broadcast(*self.parameters(), *self.buffers())
         self.prepared = True
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Lay out images as the networks want them."""
+        if not self.channels_last:
+            return batch
+        return {
+            key: value.contiguous(memory_format=torch.channels_last) if _is_image(value) else value
+            for key, value in batch.items()
+        }
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Take up the random states and pools of a checkpoint at the very place where they were saved."""
@@ -404,6 +438,7 @@ class Method(LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the ``crossdomain`` entry; see :mod:`crossdomain.serialization`."""
+        self._equalize_buffers()  # all processes go on with what is saved
         counters = {"rounds": self.rounds, "images_seen": self.images_seen}
         entry = serialization.header(self, self.data_spec, counters)
         pools = {name: pool.state_dict() for name, pool in self._pools().items()}
@@ -429,8 +464,24 @@ class Method(LightningModule, ABC):
         self.rounds, self.images_seen, self.prepared = entry["rounds"], entry["images_seen"], True
         self.data_spec = {key: entry[key] for key in self.data_spec}
         processes = entry.get("processes")
-        if processes and self._trainer is not None:
-            self._saved_process_state = processes[min(self.global_rank, len(processes) - 1)]
+        if processes and self._trainer is not None and self.trainer.state.fn == "fit":
+            if len(processes) == self.trainer.world_size:
+                self._saved_process_state = processes[self.global_rank]
+            else:
+                rank_zero_warn(
+                    f"The checkpoint is of {len(processes)} process(es), this run has {self.trainer.world_size}: "
+                    "image pools start empty and random states anew, so the run goes on, but not exactly."
+                )
+
+
+def _broadcast(*tensors: Tensor) -> None:
+    """Give the first process's values to all others."""
+    for tensor in tensors:
+        torch.distributed.broadcast(tensor.detach(), src=0)
+
+
+def _is_image(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.ndim == 4
 
 
 def _on_device(loader: Iterable[Batch], module: LightningModule) -> Iterator[Batch]:

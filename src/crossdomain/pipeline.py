@@ -46,7 +46,7 @@ class AdaptationTable:
 def _train(recipe: str, seed: int, *options: str) -> Path:
     """Train by a recipe; returns the last checkpoint."""
     fitted = run(["fit", "--config", recipe, "--seed_everything", str(seed), *options])
-    return Path(fitted.trainer.checkpoint_callback.best_model_path)
+    return fitted.trainer.checkpoint_callback.path
 
 
 def _test(recipe: str, checkpoint: Path) -> tuple[dict[str, float], int]:
