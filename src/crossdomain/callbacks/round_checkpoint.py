@@ -40,7 +40,7 @@ class RoundCheckpoint(Checkpoint):
     def _save(self, trainer: Trainer) -> None:
         self.path = Path(self.directory) / "last.ckpt"
         part = self.path.with_suffix(".part")
-        trainer.save_checkpoint(part)
+        trainer.save_checkpoint(part, weights_only=False)
         if trainer.is_global_zero:
             part.replace(self.path)
 
