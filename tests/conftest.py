@@ -5,8 +5,9 @@ import warnings
 
 import pytest
 import torch
-from crossdomain.datamodules import DomainImages, DrawSampler, make_loader
 from lightning.pytorch import LightningDataModule, Trainer
+
+from crossdomain.datamodules import DomainImages, DrawSampler, make_loader
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 

@@ -4,11 +4,11 @@ from functools import partial
 
 import pytest
 import torch
-from crossdomain.datamodules import Digits
 from torch.nn import functional as F
 
 from crossdomain import serialization
 from crossdomain.adaptation import DomainClassifier
+from crossdomain.datamodules import Digits
 from crossdomain.flows import ImageFlow
 from crossdomain.methods import AlignFlow
 from crossdomain.networks import ConvClassifier

@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 import torch
-from crossdomain.datamodules import Digits
 
+from crossdomain.datamodules import Digits
 from crossdomain.flows import ImageFlow, dequantize
 from crossdomain.losses import standard_normal_log_prob
 from crossdomain.methods import AlignFlow

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crossdomain.datamodules import Digits
 from PIL import Image
 
 import crossdomain
 from crossdomain import hub, serialization
 from crossdomain.cli import crossdomain as crossdomain_command
 from crossdomain.cli import main
+from crossdomain.datamodules import Digits
 
 QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1",
          "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]  # fmt: skip

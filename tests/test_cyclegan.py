@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 import torch
-from crossdomain.datamodules import Digits
 from torch.nn import functional as F
 
+from crossdomain.datamodules import Digits
 from crossdomain.methods import CycleGAN
 from crossdomain.networks import PatchCritic, ResNetGenerator
 

@@ -4,6 +4,7 @@ from itertools import islice
 
 import pytest
 import torch
+
 from crossdomain.datamodules import Digits, DomainImages, DrawSampler, make_loader
 from crossdomain.datamodules.digits import SPLITS, photocopy
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
-from crossdomain.datamodules import DigitPair
 from torchvision import datasets
+
+from crossdomain.datamodules import DigitPair
 
 REAL = Path(os.environ.get("CROSSDOMAIN_DATA", "nowhere"))
 needs_real = pytest.mark.skipif(not (REAL / "USPS").is_dir(), reason="CROSSDOMAIN_DATA has no digits")

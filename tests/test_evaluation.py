@@ -5,11 +5,11 @@ from functools import partial
 import pytest
 import torch
 from conformance import SingleDomain
-from crossdomain.datamodules import Digits
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from crossdomain.adaptation import DomainClassifier
+from crossdomain.datamodules import Digits
 from crossdomain.evaluation import Evaluation
 from crossdomain.flows import ImageFlow, dequantize
 from crossdomain.grid import labelled_grid

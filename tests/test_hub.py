@@ -5,10 +5,10 @@ import shutil
 import pytest
 import torch
 import yaml
-from crossdomain.datamodules import Digits
 
 import crossdomain
 from crossdomain import hub
+from crossdomain.datamodules import Digits
 from crossdomain.serialization import sha256
 
 FIELDS = {

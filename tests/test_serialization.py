@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from conformance import ThreePlayers
-from crossdomain.datamodules import Digits
 from torch import nn
 
 from crossdomain import serialization
+from crossdomain.datamodules import Digits
 from crossdomain.flows import ImageFlow
 from crossdomain.method import Method
 from crossdomain.methods import AlignFlow, CycleGAN
