@@ -77,6 +77,11 @@ def _suspects(batch: dict[str, Any]) -> str:
             names = batch.get(f"path_{domain}") or [f"{domain}[{i}]" for i in range(len(images))]
             broken += [names[i] for i in rows]
     if broken:
-        return f"These pictures of the batch are not finite themselves: {', '.join(broken[:8])}."
+        return f"These pictures of the batch are not finite themselves: {_few(broken)}."
     files = [name for domain in "ab" for name in batch.get(f"path_{domain}") or []]
-    return f"The batch's pictures are finite. Its files: {', '.join(files) or 'not named'}."
+    return f"The batch's pictures are finite. Its files: {_few(files) or 'not named'}."
+
+
+def _few(names: list[str], most: int = 16) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -36,13 +38,19 @@ class Flow(nn.Module, ABC):
         return self(x)[0]
 
 
+Map = Callable[[Tensor], tuple[Tensor, Tensor]]
+# How many flows are computed again together: a coupling with the normalisation and permutation beside it.
+SEGMENT = 3
+
+
 class FlowSequence(Flow):
     """Flows run one after the other; ``inverse`` runs them backwards.
 
     Args:
         flows: the flows in forward order.
-        recompute: keep only the activations between flows and compute those inside again in the backward pass.
-            Trades about a third more computation for memory; results are the same to the bit.
+        recompute: keep only about ``2 sqrt(n)`` of the n activations between flows, none of those inside, and compute
+            the rest again in the backward pass (Chen et al., arXiv 1604.06174, in two levels). Costs two more forward
+            passes; results are the same to the bit.
     """
 
     def __init__(self, flows: Iterable[Flow], recompute: bool = False) -> None:
@@ -50,28 +58,38 @@ class FlowSequence(Flow):
         self.flows = nn.ModuleList(flows)
         self.recompute = recompute
 
-    def _run(self, maps: Iterable, x: Tensor) -> tuple[Tensor, Tensor]:
-        recompute = self.recompute and torch.is_grad_enabled()
-        total = x.new_zeros(len(x))
-        for function in maps:
-            if recompute:
-                # Flows draw no random numbers, so there is no random state to preserve.
-                x, log_det = checkpoint(function, x, use_reentrant=False, preserve_rng_state=False)
-            else:
-                x, log_det = function(x)
-            total = total + log_det
-        return x, total
+    def _run(self, maps: list[Map], x: Tensor) -> tuple[Tensor, Tensor]:
+        if not (self.recompute and torch.is_grad_enabled()):
+            return _run_each(maps, x)
+        segments = [partial(_run_each, maps[i : i + SEGMENT]) for i in range(0, len(maps), SEGMENT)]
+        size = math.isqrt(len(segments) - 1) + 1
+        groups = [partial(_run_each_again, segments[i : i + size]) for i in range(0, len(segments), size)]
+        return _run_each_again(groups, x)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Run all flows in order."""
-        return self._run(self.flows, x)
+        return self._run(list(self.flows), x)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Run all inverses in the opposite order."""
-        return self._run((flow.inverse for flow in reversed(self.flows)), z)
+        return self._run([flow.inverse for flow in reversed(self.flows)], z)
 
     def initialize(self, x: Tensor) -> Tensor:
         """Initialise the flows in order, each on what the ones before it make of ``x``."""
         for flow in self.flows:
             x = flow.initialize(x)
         return x
+
+
+def _run_each(maps: list[Map], x: Tensor) -> tuple[Tensor, Tensor]:
+    total = x.new_zeros(len(x))
+    for function in maps:
+        x, log_det = function(x)
+        total = total + log_det
+    return x, total
+
+
+def _run_each_again(maps: list[Map], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Run the maps, keep their inputs, and run them again in the backward pass."""
+    # Flows draw no random numbers, so there is no random state to preserve.
+    return _run_each([partial(checkpoint, f, use_reentrant=False, preserve_rng_state=False) for f in maps], x)

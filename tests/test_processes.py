@@ -1,0 +1,24 @@
+"""Two processes on the CPU, no strategy named."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+SCRIPT = Path(__file__).parent / "two_processes.py"
+
+
+@pytest.mark.parametrize("name", ["alignflow", "cyclegan"])
+def test_two_processes_end_with_one_method_and_measure_it_alike(name, tmp_path):
+    for devices in ([], ["1"]):
+        command = [sys.executable, str(SCRIPT), name, str(tmp_path), *devices]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2))
+    for key, value in first.items():
+        assert torch.equal(value, second[key]), key
+    one, two = (torch.load(tmp_path / f"metrics{n}.pt") for n in (1, 2))
+    assert len(one) >= 10
+    assert two == pytest.approx(one, rel=1e-6, abs=1e-6)
