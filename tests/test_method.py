@@ -94,6 +94,19 @@ def test_accumulation_averages_rounds(trainer, tensors):
     torch.testing.assert_close(method.private_a.mean.data, 0.1 * a.mean(0))
 
 
+def test_what_is_left_at_the_end_of_an_epoch_makes_an_update_of_its_own(trainer, tensors):
+    a, b = torch.randn(12, 2), torch.randn(12, 2)
+    method = ThreePlayers(2, optimizer=SGD, accumulate=2)
+    means = []
+    method.on_train_batch_end = lambda *args: means.append(method.private_a.mean.detach().clone())
+    data = tensors({"a": a}, {"b": b}, batch_size=4)
+    trainer(max_epochs=2).fit(method, data)
+    changes = [not torch.equal(x, y) for x, y in zip([torch.zeros(2), *means], means, strict=False)]
+    # Epochs of three rounds: updates after rounds 2, 3 (an epoch's end), 4 and 6; no gradient is used twice.
+    assert changes == [False, True, True, True, False, True]
+    assert all(p.grad is None for p in method.parameters())
+
+
 def test_accumulation_and_repeated_turns_are_refused_together(trainer, tensors):
     with pytest.raises(ValueError, match="accumulate cannot be combined"):
         trainer().fit(SingleDomain(1, accumulate=2, optimizer=SGD), tensors({"a": images(8)}))

@@ -82,7 +82,8 @@ class Method(LightningModule, ABC):
         critic_schedule: schedule of the player ``critic``.
         gradient_clip: largest norm of one player's gradient; None does not clip. The Trainer's own option cannot work
             with several optimizers.
-        accumulate: gradients of this many rounds are averaged before each update, in place of the Trainer's option.
+        accumulate: gradients of this many rounds are averaged before each update, in place of the Trainer's option;
+            what is left at an epoch's end makes an update of its own.
         channels_last: lay out images and convolutions with channels last, which is faster on many processors.
 
     Attributes:
@@ -286,15 +287,12 @@ class Method(LightningModule, ABC):
             return self.generate(batch)
 
     def _update(self, player: str, optimizer: Optimizer, loss: Tensor) -> None:
-        first = self.rounds % self.accumulate == 0
-        last = (self.rounds + 1) % self.accumulate == 0 or self.trainer.is_last_batch
-        if first:
-            optimizer.zero_grad()
         self.manual_backward(loss / self.accumulate if self.accumulate > 1 else loss)
-        if last:
+        if (self.rounds + 1) % self.accumulate == 0 or self.trainer.is_last_batch:
             if self.gradient_clip is not None:
                 self.clip_gradients(optimizer, self.gradient_clip, "norm")
             optimizer.step()
+            optimizer.zero_grad()
             self.after_step(player)
 
     def _log(self, losses: Terms) -> None:

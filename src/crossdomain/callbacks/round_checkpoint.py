@@ -19,6 +19,7 @@ class RoundCheckpoint(Checkpoint):
 
     Args:
         every_n_rounds: also save within an epoch, after every so many rounds; None saves at the ends of epochs alone.
+            A method that accumulates gradients needs a multiple of its ``accumulate``.
         directory: where to; ``checkpoints`` in the run's log folder when left out.
 
     Attributes:
@@ -34,6 +35,11 @@ class RoundCheckpoint(Checkpoint):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Choose the folder; the same on all processes."""
+        if self.every_n_rounds is not None and self.every_n_rounds % getattr(pl_module, "accumulate", 1):
+            raise ValueError(
+                f"every_n_rounds is {self.every_n_rounds}, but this method updates after every {pl_module.accumulate} "
+                "rounds.\nGive a multiple of that: gradients in between are no part of a checkpoint."
+            )
         folder = self.directory or os.path.join(trainer.log_dir or trainer.default_root_dir, "checkpoints")
         self.directory = trainer.strategy.broadcast(folder)
 
