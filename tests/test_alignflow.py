@@ -197,3 +197,8 @@ def test_data_that_does_not_fit_is_refused(trainer):
         ValueError, match="18x16 px do not fit AlignFlow: its networks need sides that are multiples of 4"
     ):
         make().translate(torch.zeros(1, 1, 18, 16), "a2b")
+
+
+def test_weights_that_leave_nothing_to_learn_are_refused():
+    with pytest.raises(ValueError, match="nothing to learn"):
+        make(adversarial_weight=0.0, likelihood_weight_a=0.0, likelihood_weight_b=0.0)
