@@ -31,11 +31,13 @@ class DomainData(LightningDataModule):
 
     Attributes:
         domains: names of domain a and b.
+        channels: channels of both domains.
         levels: how many values a pixel can take.
         resize_filter: what brings images to ``image_size``.
     """
 
     domains: tuple[str, str]
+    channels: int
     levels: int = 256
     resize_filter: str = "bicubic"
 
@@ -63,14 +65,14 @@ class DomainData(LightningDataModule):
         self.splits: dict[str, DomainImages] = {}
 
     @property
-    @abstractmethod
     def channels_a(self) -> int:
-        """Channels of domain a."""
+        """Channels of domain a: ``channels``, unless a subclass has domains that differ."""
+        return self.channels
 
     @property
-    @abstractmethod
     def channels_b(self) -> int:
-        """Channels of domain b."""
+        """Channels of domain b, likewise."""
+        return self.channels
 
     @abstractmethod
     def split(self, name: str) -> DomainImages:

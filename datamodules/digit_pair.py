@@ -67,16 +67,6 @@ class DigitPair(DomainData):
         self.domains = (source, target)
         self.channels = 3 if "svhn" in self.domains else 1
 
-    @property
-    def channels_a(self) -> int:
-        """3 when SVHN takes part, else 1."""
-        return self.channels
-
-    @property
-    def channels_b(self) -> int:
-        """3 when SVHN takes part, else 1."""
-        return self.channels
-
     def _read(self, name: str, train: bool, download: bool) -> tuple[np.ndarray, np.ndarray]:
         """Images uint8 (N, H, W) or (N, 3, H, W) and labels (N,)."""
         folder, make = SOURCES[name]

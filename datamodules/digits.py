@@ -78,16 +78,6 @@ class Digits(DomainData):
             raise ValueError(f"data.channels is {channels}, but Digits come with 1 (grey) or 3 (RGB) channels.")
         self.channels = channels
 
-    @property
-    def channels_a(self) -> int:
-        """Channels of the digits."""
-        return self.channels
-
-    @property
-    def channels_b(self) -> int:
-        """Channels of the photocopies."""
-        return self.channels
-
     def _stored(self, values: Tensor) -> Tensor:
         """(N, 1, 16, 16) in [0, 1] to uint8 at the asked size and channels."""
         if self.image_size != RENDER_SIZE:

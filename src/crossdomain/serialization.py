@@ -204,17 +204,16 @@ def _check_paths(plain: Any) -> None:
             _check_paths(item)
 
 
-def rebuild(checkpoint: Mapping[str, Any], **overrides: Any) -> LightningModule:
+def rebuild(checkpoint: Mapping[str, Any]) -> LightningModule:
     """Make the module that wrote ``checkpoint`` and load its weights; it is returned in evaluation mode.
 
     Args:
         checkpoint: as :func:`read` returns it.
-        overrides: hyperparameters to replace.
 
     Raises:
         ValueError: a class is unknown or not trusted, or the weights do not fit.
     """
-    hyperparameters = {**checkpoint["hyper_parameters"], **overrides}
+    hyperparameters = dict(checkpoint["hyper_parameters"])
     hyperparameters.pop("_instantiator", None)
     cls = _resolve(hyperparameters["_class_path"])
     if not (isinstance(cls, type) and issubclass(cls, LightningModule)):
