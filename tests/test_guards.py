@@ -169,3 +169,13 @@ def test_channels_last_changes_the_layout_and_not_the_numbers(trainer):
 def test_fused_adam_is_the_default():
     optimizers, _ = alignflow().configure_optimizers()
     assert [optimizer.param_groups[0]["fused"] for optimizer in optimizers] == [True, True]
+
+
+def test_networks_are_compiled_once_each_and_only_for_training(trainer, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda function, **_: compiled.append(function.__self__) or function)
+    method = CycleGAN(1, generator=partial(ResNetGenerator, width=4, blocks=1), critic=CRITIC, compile_networks=True)
+    trainer(limit_val_batches=1).validate(method, datamodule=Digits(), verbose=False)
+    assert compiled == []
+    trainer(limit_train_batches=1, limit_val_batches=0).fit(method, datamodule=Digits())
+    assert compiled == [method.a2b, method.b2a, method.critic_a, method.critic_b]

@@ -85,6 +85,8 @@ class Method(LightningModule, ABC):
         accumulate: gradients of this many rounds are averaged before each update, in place of the Trainer's option;
             what is left at an epoch's end makes an update of its own.
         channels_last: lay out images and convolutions with channels last, which is faster on many processors.
+        compile_networks: compile each network (of a flow, the forward map) when training starts, which takes a minute
+            and needs a C++ compiler; the module as a whole cannot be compiled.
 
     Attributes:
         players: names of the modules each player owns, in the order in which players move.
@@ -119,6 +121,7 @@ class Method(LightningModule, ABC):
         gradient_clip: float | None = None,
         accumulate: int = 1,
         channels_last: bool = False,
+        compile_networks: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -138,6 +141,7 @@ class Method(LightningModule, ABC):
         self.gradient_clip = gradient_clip
         self.accumulate = accumulate
         self.channels_last = channels_last
+        self.compile_networks = compile_networks
         self.last_terms: Terms = {}
         self.rounds = 0
         self.images_seen = 0
@@ -235,8 +239,10 @@ class Method(LightningModule, ABC):
     @property
     def total_stride(self) -> int:
         """Height and width of images must be multiples of this: what the networks ask for in their ``total_stride``."""
-        networks = (self.get_submodule(name) for names in self.players.values() for name in names)
-        return math.lcm(*(getattr(network, "total_stride", 1) for network in networks))
+        return math.lcm(*(getattr(network, "total_stride", 1) for network in self._networks()))
+
+    def _networks(self) -> Iterator[nn.Module]:
+        return (self.get_submodule(name) for names in self.players.values() for name in names)
 
     def _check_images(self, images: Tensor, domain: str) -> None:
         name, channels = type(self).__name__, self.channels[domain]
@@ -348,6 +354,9 @@ class Method(LightningModule, ABC):
             strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
         if self.channels_last:
             self.to(memory_format=torch.channels_last)
+        if self.compile_networks and stage == "fit":
+            for network in self._networks():
+                network.compile()
         data = self.trainer.datamodule
         if not hasattr(data, "spec"):
             return
