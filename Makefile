@@ -3,11 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 0
+METHOD ?= alignflow
+SOURCE ?= mnist
+TARGET ?= usps
 
-.PHONY: run test lint board clean
+.PHONY: run adapt test lint board clean
 
 run: $(VENV)/.installed  ## train AlignFlow and three classifiers on Digits, print the adaptation table
 	$(BIN)/crossdomain adapt --config zoo/alignflow.yaml --seed $(SEED)
+
+adapt: $(VENV)/.installed  ## the same from SOURCE to TARGET (mnist, usps, svhn) by METHOD, with semantic consistency
+	$(BIN)/crossdomain adapt --config zoo/$(METHOD)_$(SOURCE)_$(TARGET).yaml --semantic --seed $(SEED)
 
 test: $(VENV)/.installed  ## run the tests
 	$(BIN)/python -m pytest

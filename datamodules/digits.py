@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,6 +22,16 @@ SPLITS = {
 RENDER_SIZE = 16
 FADE = (0.25, 0.80)
 BLUR = 0.7
+
+# Typefaces that matplotlib ships and that hold upright digits, all free to use and to pass on.
+FONTS = (
+    *[f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")],
+    *[f"DejaVuSansMono{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")],
+    *[f"DejaVuSerif{style}" for style in ("", "-Bold", "-Italic", "-BoldItalic")],
+    *[f"STIXGeneral{style}" for style in ("", "Bol", "Italic", "BolIta")],
+    *["cmr10", "cmb10", "cmss10", "cmtt10"],
+)
+PRINT_SCALE = 4  # glyphs are drawn at four times the size and averaged down
 
 
 def photocopy(ink: Tensor) -> Tensor:
@@ -40,8 +55,37 @@ def photocopy(ink: Tensor) -> Tensor:
     return low + (high - low) * soft
 
 
+def invert(ink: Tensor) -> Tensor:
+    """Black for white: ``1 - ink``, for images in [0, 1]."""
+    return 1 - ink
+
+
+def print_digit(index: int) -> tuple[Tensor, int]:
+    """Print one digit: white ink on black, in one of 20 typefaces, a little moved, turned and scaled.
+
+    Args:
+        index: decides everything; the same index gives the same picture.
+
+    Returns:
+        (1, 16, 16) in [0, 1], and the digit.
+    """
+    from matplotlib import get_data_path  # slow to import, so only where it is needed
+
+    draw = np.random.default_rng([2, index])
+    digit, name = int(draw.integers(10)), FONTS[int(draw.integers(len(FONTS)))]
+    side = RENDER_SIZE * PRINT_SCALE
+    font = ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / f"{name}.ttf", side * draw.uniform(0.95, 1.2))
+    page = Image.new("L", (side, side))
+    centre = side / 2 + PRINT_SCALE * draw.uniform(-1.0, 1.0, 2)
+    left, top, right, bottom = font.getbbox(str(digit))  # not the anchor "mm": it centres lines, not glyphs
+    corner = (centre[0] - (left + right) / 2, centre[1] - (top + bottom) / 2)
+    ImageDraw.Draw(page).text(corner, str(digit), 255, font)
+    page = page.rotate(draw.uniform(-10, 10), Image.Resampling.BICUBIC).reduce(PRINT_SCALE)
+    return torch.from_numpy(np.array(page)).float().unsqueeze(0) / 255, digit
+
+
 class Digits(DomainData):
-    """Domain a: handwritten digits, white ink on black. Domain b: photocopies of other handwritten digits.
+    """Domain a: digits, white ink on black. Domain b: photocopies of other handwritten digits.
 
     The digits are the 1,797 of 8x8 pixels that scikit-learn ships (a copy of the test set of the UCI ML hand-written
     digits, CC BY 4.0), enlarged to 16x16. The photocopy's formula is known (:func:`photocopy`), so val and test
@@ -59,9 +103,9 @@ class Digits(DomainData):
         image_size: height and width; images are rendered at 16 px and resized when it differs.
         channels: 1, or 3 with all channels alike.
         seed: decides the order of training images.
+        a: what domain a shows.
+        b: what domain b shows.
     """
-
-    domains = ("digits", "photocopies")
 
     def __init__(
         self,
@@ -72,8 +116,17 @@ class Digits(DomainData):
         image_size: int = 16,
         channels: int = 1,
         seed: int = 0,
+        a: Literal["handwritten", "printed"] = "handwritten",
+        b: Literal["photocopies", "inverted"] = "photocopies",
     ) -> None:
         super().__init__(root, download, batch_size, num_workers, image_size, seed)
+        if a not in ("handwritten", "printed") or b not in ("photocopies", "inverted"):
+            raise ValueError(
+                f"data.a is {a!r} and data.b is {b!r}; a is handwritten or printed, b is photocopies or inverted."
+            )
+        self.printed = a == "printed"
+        self.degrade = photocopy if b == "photocopies" else invert
+        self.domains = ("printed digits" if self.printed else "digits", b)
         if channels not in (1, 3):
             raise ValueError(f"data.channels is {channels}, but Digits come with 1 (grey) or 3 (RGB) channels.")
         self.channels = channels
@@ -92,20 +145,25 @@ class Digits(DomainData):
         small = torch.tensor(digits.images, dtype=torch.float32).unsqueeze(1) / 16
         ink = F.interpolate(small, RENDER_SIZE, mode="bicubic", antialias=True).clamp(0, 1)
         order = torch.randperm(len(ink), generator=torch.Generator().manual_seed(0))
-        first = 0
+        bounds = np.cumsum([0, *SPLITS["a"].values(), *SPLITS["b"].values()]).tolist()
+        place = list(SPLITS["a"]).index(name)
+        chosen = {"a": order[bounds[place] : bounds[place + 1]], "b": order[bounds[place + 3] : bounds[place + 4]]}
         fields: dict[str, dict[str, Tensor | list]] = {}
-        for domain, sizes in SPLITS.items():
-            for split, size in sizes.items():
-                if split == name:
-                    chosen = order[first : first + size]
-                    images = {"a": self._stored(ink[chosen]), "b": self._stored(photocopy(ink[chosen]))}
-                    other = "b" if domain == "a" else "a"
-                    fields[domain] = {
-                        domain: images[domain],
-                        f"label_{domain}": torch.tensor(digits.target[chosen.numpy()], dtype=torch.int64),
-                        f"path_{domain}": [f"{self.domains['ab'.index(domain)]}/{i:04d}" for i in chosen.tolist()],
-                    }
-                    if name != "train":
-                        fields[domain][f"truth_{other}"] = images[other]
-                first += size
+        for domain, other in ("ab", "ba"):
+            indices = chosen[domain]
+            originals, labels = ink[indices], torch.tensor(digits.target[indices.numpy()], dtype=torch.int64)
+            if domain == "a" and self.printed:
+                originals, labels = self._printed(bounds[place], bounds[place + 1])
+            images = {"a": self._stored(originals), "b": self._stored(self.degrade(originals))}
+            fields[domain] = {
+                domain: images[domain],
+                f"label_{domain}": labels,
+                f"path_{domain}": [f"{self.domains['ab'.index(domain)]}/{i:04d}" for i in indices.tolist()],
+            }
+            if name != "train" and not self.printed:
+                fields[domain][f"truth_{other}"] = images[other]
         return DomainImages(fields["a"], fields["b"])
+
+    def _printed(self, first: int, last: int) -> tuple[Tensor, Tensor]:
+        images, labels = zip(*map(print_digit, range(first, last)), strict=True)
+        return torch.stack(images), torch.tensor(labels)

@@ -1,11 +1,16 @@
 """Shared fixtures."""
 
+import bz2
 import logging
+import struct
 import warnings
 
+import numpy as np
 import pytest
+import scipy.io
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
+from torchvision import datasets
 
 from crossdomain.datamodules import DomainImages, DrawSampler, make_loader
 
@@ -77,3 +82,31 @@ def snapshot():
         return {name: p.detach().clone() for name, p in module.named_parameters()}
 
     return take
+
+
+@pytest.fixture
+def small_digits(tmp_path, monkeypatch):
+    """A root with twenty digits of each dataset, in the files that torchvision reads."""
+    rng = np.random.default_rng(0)
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for prefix in ("train", "t10k"):
+        images = rng.integers(0, 256, (20, 28, 28), dtype=np.uint8)
+        header = struct.pack(">IIII", 2051, 20, 28, 28)
+        (raw / f"{prefix}-images-idx3-ubyte").write_bytes(header + images.tobytes())
+        (raw / f"{prefix}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 2049, 20) + bytes(range(10)) * 2)
+    (tmp_path / "USPS").mkdir()
+    for name in ("usps.bz2", "usps.t.bz2"):
+        rows = [
+            f"{1 + i % 10} " + " ".join(f"{k}:{v:.3f}" for k, v in enumerate(rng.uniform(-1, 1, 256), 1))
+            for i in range(20)
+        ]
+        (tmp_path / "USPS" / name).write_bytes(bz2.compress("\n".join(rows).encode()))
+    (tmp_path / "SVHN").mkdir()
+    for split in ("train", "test"):
+        pixels = rng.integers(0, 256, (32, 32, 3, 20), dtype=np.uint8)
+        labels = np.arange(1, 21).reshape(-1, 1) % 10
+        labels[labels == 0] = 10
+        scipy.io.savemat(tmp_path / "SVHN" / f"{split}_32x32.mat", {"X": pixels, "y": labels.astype(np.uint8)})
+    monkeypatch.setattr(datasets.SVHN, "_check_integrity", lambda self: True)
+    return tmp_path

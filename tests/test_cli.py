@@ -19,6 +19,9 @@ QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--t
          "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]  # fmt: skip
 
 
+OWN_DATA = {"alignflow", "cyclegan", "classifier_source", "classifier_adapted", "classifier_target"}  # embedded
+
+
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
     """Run in a folder that is not the project's."""
@@ -31,12 +34,20 @@ def lightning(*args, monkeypatch=None):
     assert main(list(args)) is None
 
 
+def latest(recipe):
+    return Path("runs") / recipe / "version_0" / "checkpoints" / "last.ckpt"
+
+
 @pytest.mark.parametrize("recipe", sorted(hub.list_recipes()))
-def test_every_recipe_trains(recipe):
-    lightning("fit", "--config", f"zoo/{recipe}.yaml", *QUICK)
-    folder = Path("runs") / recipe / "version_0"
-    assert (folder / "config.yaml").is_file()
-    checkpoint = serialization.read(folder / "checkpoints" / "last.ckpt")
+def test_every_recipe_trains(recipe, small_digits):
+    pair = recipe.split("_", 2)[2:]  # classifier_adapted_mnist_usps: source and target
+    options = [] if recipe in OWN_DATA else ["--data.root", str(small_digits), "--data.batch_size", "4"]
+    if recipe.startswith("classifier_adapted_"):
+        lightning("fit", "--config", f"cyclegan_{pair[0]}", *options, *QUICK)
+        options += ["--model.translator", str(latest(f"cyclegan_{pair[0]}"))]
+    lightning("fit", "--config", f"zoo/{recipe}.yaml", *options, *QUICK)
+    assert latest(recipe).parents[1].joinpath("config.yaml").is_file()
+    checkpoint = serialization.read(latest(recipe))
     assert checkpoint["crossdomain"]["rounds"] == 2
     assert serialization.rebuild(checkpoint).rounds == 2
 
@@ -186,6 +197,29 @@ def test_adaptation_table_has_its_three_rows(monkeypatch, capsys):
     assert "tensorboard --logdir runs" in printed
     adapted = serialization.read("runs/classifier_adapted/version_0/checkpoints/last.ckpt")["hyper_parameters"]
     assert adapted["translator"] == "runs/alignflow/version_0/checkpoints/last.ckpt"
+
+
+def test_adaptation_gives_the_source_classifier_to_the_method_when_asked(monkeypatch, small_digits, capsys):
+    from crossdomain import pipeline
+
+    run, data = pipeline.run, ["--data.root", str(small_digits), "--data.batch_size", "4"]
+    quick = QUICK[2:]
+    monkeypatch.setattr(
+        pipeline, "run", lambda args: run([*args, *data, *(quick if args[0] == "fit" else []), *limits(args)])
+    )
+    crossdomain_command(["adapt", "--config", "cyclegan_usps_mnist", "--semantic"])
+    assert "(20 images)" in capsys.readouterr().out
+    method = serialization.read(latest("cyclegan_usps_mnist"))["hyper_parameters"]
+    assert method["semantic_classifier"] == str(latest("classifier_source_usps_mnist"))
+    assert latest("classifier_target_usps_mnist").is_file()
+
+
+def test_adaptation_needs_classifiers_for_the_recipes_data(tmp_path, capsys):
+    recipe = tmp_path / "cyclegan_horses.yaml"
+    recipe.write_text(hub.find_recipe("cyclegan").read_text())
+    with pytest.raises(SystemExit):
+        crossdomain_command(["adapt", "--config", str(recipe)])
+    assert "no classifier recipes for 'cyclegan_horses.yaml'" in capsys.readouterr().err
 
 
 def limits(args):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from crossdomain.datamodules import Digits, DomainImages, DrawSampler, make_loader
-from crossdomain.datamodules.digits import SPLITS, photocopy
+from crossdomain.datamodules.digits import SPLITS, photocopy, print_digit
 
 
 def numbers(start, n):
@@ -164,3 +164,44 @@ def test_batch_larger_than_the_split_is_refused():
     data.setup("fit")
     with pytest.raises(ValueError, match=r"620 images, fewer than one batch of 1000"):
         data.train_dataloader()
+
+
+def test_inverted_digits_know_their_truth():
+    data = Digits(b="inverted")
+    assert data.domains == ("digits", "inverted")
+    for split in ("train", "val"):
+        data.splits[split] = data.split(split)
+    plain = Digits().split("val")
+    a, b = data.splits["val"].fields
+    assert torch.equal(a["a"], plain.fields[0]["a"])
+    for truth, image in ((a["truth_b"], a["a"]), (b["truth_a"], b["b"])):
+        assert (truth.int() + image.int() - 255).abs().max() <= 1  # both were rounded to bytes
+    assert "truth_b" not in data.splits["train"].fields[0]
+
+
+def test_printed_digits_are_many_typefaces_without_truth():
+    data = Digits(a="printed")
+    assert data.domains == ("printed digits", "photocopies")
+    seen = {split: data.split(split) for split in ("train", "val", "test")}
+    assert [dataset.lengths() for dataset in seen.values()] == [(620, 540), (100, 97), (80, 360)]
+    for dataset in seen.values():
+        assert not {"truth_a", "truth_b"} & {name for fields in dataset.fields for name in fields}
+    images, labels = seen["train"].fields[0]["a"], seen["train"].fields[0]["label_a"]
+    assert labels.bincount(minlength=10).min() > 40
+    assert len({image.numpy().tobytes() for dataset in seen.values() for image in dataset.fields[0]["a"]}) == 800
+    ink = images.float().mean((1, 2, 3)) / 255
+    assert ink.min() > 0.05  # none is empty, none has left the page
+    assert ink.max() < 0.5
+    border = torch.cat([images[:, :, 0], images[:, :, -1]], -1).float().mean() / 255
+    assert border < 0.1
+    assert torch.equal(print_digit(0)[0], print_digit(0)[0])
+    assert (print_digit(0)[0] - print_digit(1)[0]).abs().max() > 0.5
+    # Digits of one kind look alike: the mean picture of a class is nearest for most of its members.
+    means = torch.stack([images[labels == k].float().mean(0) for k in range(10)])
+    near = (images[:, None].float() - means).square().mean((2, 3, 4)).argmin(1)
+    assert (near == labels).float().mean() > 0.7
+
+
+def test_unknown_kinds_of_digits_are_refused():
+    with pytest.raises(ValueError, match="a is handwritten or printed"):
+        Digits(a="carved")

@@ -1,15 +1,11 @@
 """MNIST, USPS and SVHN: the real files where CROSSDOMAIN_DATA has them, small ones of the same layout elsewhere."""
 
-import bz2
 import os
-import struct
 from pathlib import Path
 
-import numpy as np
 import pytest
 import scipy.io
 import torch
-from torchvision import datasets
 
 from crossdomain.datamodules import DigitPair
 
@@ -17,39 +13,11 @@ REAL = Path(os.environ.get("CROSSDOMAIN_DATA", "nowhere"))
 needs_real = pytest.mark.skipif(not (REAL / "USPS").is_dir(), reason="CROSSDOMAIN_DATA has no digits")
 
 
-@pytest.fixture
-def small(tmp_path, monkeypatch):
-    """A root with twenty digits of each dataset, in the files that torchvision reads."""
-    rng = np.random.default_rng(0)
-    raw = tmp_path / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for prefix in ("train", "t10k"):
-        images = rng.integers(0, 256, (20, 28, 28), dtype=np.uint8)
-        header = struct.pack(">IIII", 2051, 20, 28, 28)
-        (raw / f"{prefix}-images-idx3-ubyte").write_bytes(header + images.tobytes())
-        (raw / f"{prefix}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 2049, 20) + bytes(range(10)) * 2)
-    (tmp_path / "USPS").mkdir()
-    for name in ("usps.bz2", "usps.t.bz2"):
-        rows = [
-            f"{1 + i % 10} " + " ".join(f"{k}:{v:.3f}" for k, v in enumerate(rng.uniform(-1, 1, 256), 1))
-            for i in range(20)
-        ]
-        (tmp_path / "USPS" / name).write_bytes(bz2.compress("\n".join(rows).encode()))
-    (tmp_path / "SVHN").mkdir()
-    for split in ("train", "test"):
-        pixels = rng.integers(0, 256, (32, 32, 3, 20), dtype=np.uint8)
-        labels = np.arange(1, 21).reshape(-1, 1) % 10
-        labels[labels == 0] = 10
-        scipy.io.savemat(tmp_path / "SVHN" / f"{split}_32x32.mat", {"X": pixels, "y": labels.astype(np.uint8)})
-    monkeypatch.setattr(datasets.SVHN, "_check_integrity", lambda self: True)
-    return tmp_path
-
-
 @pytest.mark.parametrize(
     ("source", "target", "channels"), [("mnist", "usps", 1), ("usps", "mnist", 1), ("svhn", "mnist", 3)]
 )
-def test_any_two_become_domains(source, target, channels, small):
-    data = DigitPair(source, target, root=str(small), batch_size=4, image_size=16)
+def test_any_two_become_domains(source, target, channels, small_digits):
+    data = DigitPair(source, target, root=str(small_digits), batch_size=4, image_size=16)
     data.setup("fit")
     assert data.spec()["domains"] == [source, target]
     assert data.spec()["channels"] == [channels, channels]
@@ -61,17 +29,17 @@ def test_any_two_become_domains(source, target, channels, small):
     assert "truth_b" not in batch
 
 
-def test_val_is_held_out_of_train_and_test_is_the_official_one(small):
-    data = DigitPair(root=str(small))
+def test_val_is_held_out_of_train_and_test_is_the_official_one(small_digits):
+    data = DigitPair(root=str(small_digits))
     names = {split: set(data.split(split).fields[0]["path_a"]) for split in ("train", "val", "test")}
     assert {split: len(of) for split, of in names.items()} == {"train": 18, "val": 2, "test": 20}
     assert not names["train"] & names["val"]
     assert all(name.startswith("mnist/test/") for name in names["test"])
 
 
-def test_image_and_label_stay_together_and_zero_is_zero(small):
-    fields = DigitPair("svhn", "mnist", root=str(small)).split("test").fields[0]
-    stored = scipy.io.loadmat(small / "SVHN" / "test_32x32.mat")
+def test_image_and_label_stay_together_and_zero_is_zero(small_digits):
+    fields = DigitPair("svhn", "mnist", root=str(small_digits)).split("test").fields[0]
+    stored = scipy.io.loadmat(small_digits / "SVHN" / "test_32x32.mat")
     assert fields["label_a"].tolist() == [i % 10 for i in range(1, 21)]
     assert torch.equal(fields["a"][3], torch.tensor(stored["X"][..., 3]).permute(2, 0, 1))
 

@@ -10,11 +10,14 @@ from crossdomain.flows import (
     ActNorm,
     AdditiveCoupling,
     AffineCoupling,
+    ChannelCoupling,
+    CheckerboardCoupling,
     FlowSequence,
     ImageFlow,
     Logit,
     MLPConditioner,
     Permutation,
+    RealNVP,
     Squeeze,
     Unsqueeze,
     dequantize,
@@ -34,6 +37,10 @@ FLOWS = {
     "image_flow": (lambda: ImageFlow(1, scales=2, steps=2, width=8), (1, 8, 8)),
     "image_flow_colour": (lambda: ImageFlow(3, scales=1, steps=3, width=8), (3, 4, 4)),
     "image_flow_recomputed": (lambda: ImageFlow(1, scales=2, steps=2, width=8, recompute=True), (1, 8, 8)),
+    "checkerboard_coupling": (lambda: CheckerboardCoupling(2, even=False, width=8, blocks=1), (2, 4, 4)),
+    "channel_coupling": (lambda: ChannelCoupling(4, first=True, width=8, blocks=1), (4, 4, 4)),
+    "realnvp": (lambda: RealNVP(1, scales=2, width=8, blocks=1), (1, 4, 4)),
+    "realnvp_three_scales": (lambda: RealNVP(1, scales=3, width=8, blocks=1), (1, 8, 8)),
     "sequence": (lambda: FlowSequence([ActNorm(4), Permutation(4), AdditiveCoupling(4)]), (4, 2, 2)),
 }
 
@@ -47,7 +54,7 @@ def away_from_identity(flow):
 @pytest.mark.parametrize("name", FLOWS)
 def test_flow(name, tmp_path):
     make, shape = FLOWS[name]
-    flow = away_from_identity(make().double())
+    flow = away_from_identity(make().double()).eval()  # in training mode RealNVP's batch norm ties images together
     x = 2 * torch.rand(3, *shape, dtype=torch.float64) - 1
 
     z, log_det = flow(x)
@@ -72,7 +79,7 @@ def test_flow(name, tmp_path):
         assert all(g is not None and g.isfinite().all() and g.abs().sum() > 0 for g in gradients)
 
     torch.save(flow.state_dict(), tmp_path / "flow.pt")
-    other = make().double()
+    other = make().double().eval()
     other.load_state_dict(torch.load(tmp_path / "flow.pt", weights_only=True))
     assert torch.equal(other(x)[0], z)
 
@@ -166,3 +173,38 @@ def test_couplings_refuse_a_single_channel():
     for coupling in (AffineCoupling, partial(AdditiveCoupling)):
         with pytest.raises(ValueError, match="two halves"):
             coupling(1)
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters"),
+    [({"width": 32, "blocks": 4}, 2_530_048), ({"width": 64, "blocks": 4}, 9_948_448), ({}, 19_637_792)],
+)
+def test_realnvp_has_the_sizes_of_alignflows_experiments(options, parameters):
+    assert sum(p.numel() for p in RealNVP(3, **options).parameters()) == parameters
+
+
+def test_checkerboard_coupling_moves_one_colour_by_what_the_other_says():
+    coupling = away_from_identity(CheckerboardCoupling(1, even=False, width=8, blocks=1)).eval()
+    x = torch.randn(2, 1, 4, 4)
+    moved = coupling(x)[0] != x
+    even = (torch.arange(4)[:, None] + torch.arange(4)) % 2 == 0
+    assert torch.equal(moved, even.expand(2, 1, 4, 4))
+    other = x + even  # what moves has no say
+    assert torch.equal(coupling(other)[1], coupling(x)[1])
+
+
+def test_realnvp_hands_a_colour_of_the_checkerboard_to_the_next_scale():
+    """The half that goes on holds both diagonal places of each 2x2 block, so each pixel has its colour's neighbours."""
+    flow = RealNVP(1, scales=2, width=4, blocks=1)
+    squeeze, permutation = flow.flows[4], flow.flows[8]
+    x = torch.arange(16.0).view(1, 1, 4, 4)
+    grouped = permutation(squeeze(x)[0])[0]
+    assert grouped[0, :2].flatten().tolist() == [0, 2, 8, 10, 5, 7, 13, 15]
+    with pytest.raises(ValueError, match="at least 1"):
+        RealNVP(1, blocks=0)
+
+
+def test_realnvp_inverts_a_batch_in_training_mode_also():
+    flow = away_from_identity(RealNVP(1, scales=2, width=4, blocks=1).double()).train()
+    x = 2 * torch.rand(4, 1, 8, 8, dtype=torch.float64) - 1
+    assert (flow.inverse(flow(x)[0])[0] - x).abs().max() < 1e-10

@@ -9,8 +9,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossdomain import serialization
-from crossdomain.method import Batch, Method, NetworkFactory, Terms
+from crossdomain.method import Batch, Method, NetworkFactory, Terms, companion
 from crossdomain.networks import ConvClassifier
 
 
@@ -70,10 +69,10 @@ class DomainClassifier(Method):
         """Check the data; before training, load the translator."""
         super().setup(stage)
         if stage == "fit" and self.translator_path is not None and not self._translator:
-            translator = serialization.rebuild(serialization.read(self.translator_path))
+            translator = companion(self.translator_path, "translator", "translate")
             if "a2b" not in translator.directions:
                 raise ValueError(f"The translator {self.translator_path!r} has no direction 'a2b'.")
-            self._translator.append(translator.requires_grad_(False))
+            self._translator.append(translator)
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Logits and labels of the images that are trained on."""

@@ -80,11 +80,20 @@ def _adapt(options: argparse.Namespace) -> None:
     recipe = hub.find_recipe(options.config)
     from crossdomain.pipeline import adapt
 
-    print(adapt(str(recipe), options.seed))
+    print(adapt(str(recipe), options.seed, options.semantic))
+
+
+def _import(options: argparse.Namespace) -> None:
+    from crossdomain import serialization
+    from crossdomain.official import import_official
+
+    method = import_official(options.file, options.origin)
+    serialization.write(method, options.output)
+    print(f"{options.output}: {type(method).__name__}, {sum(p.numel() for p in method.parameters()):,} parameters")
 
 
 def crossdomain(args: list[str] | None = None) -> None:
-    """The ``crossdomain`` command: list what the zoo has, and run the domain adaptation table."""
+    """The ``crossdomain`` command: list what the zoo has, run the domain adaptation table, import official weights."""
     parser = argparse.ArgumentParser("crossdomain", description="A model zoo for moving images between domains.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -92,6 +101,14 @@ def crossdomain(args: list[str] | None = None) -> None:
     adapt = commands.add_parser("adapt", help="train a method and three classifiers, and print the adaptation table")
     adapt.add_argument("--config", default="alignflow", help="the method's recipe (default: alignflow)")
     adapt.add_argument("--seed", type=int, default=0, help="seed of all four trainings (default: 0)")
+    adapt.add_argument(
+        "--semantic", action="store_true", help="semantic consistency, with the classifier trained on the source"
+    )
     adapt.set_defaults(action=_adapt)
+    importer = commands.add_parser("import", help="turn the authors' published weights into a checkpoint of the zoo")
+    importer.add_argument("file", help="what the official code wrote")
+    importer.add_argument("--from", dest="origin", required=True, help="the official code: alignflow")
+    importer.add_argument("--output", required=True, help="the checkpoint to write, such as alignflow.ckpt")
+    importer.set_defaults(action=_import)
     options = parser.parse_args(args)
     _guarded(lambda: options.action(options))

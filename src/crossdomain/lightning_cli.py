@@ -33,12 +33,13 @@ from crossdomain.callbacks import NonFiniteGuard, PredictionWriter, RoundCheckpo
 from crossdomain.method import Method
 from crossdomain.objectives import Objective
 
-CHECKPOINT_KEYS = ("ckpt_path", "translator", "judge_a", "judge_b")
+CHECKPOINT_KEYS = ("ckpt_path", "translator", "semantic_classifier", "judge_a", "judge_b")
 # Remarks of Lightning that are known and harmless here.
 NOISE = (
     ".*does not have many workers.*",  # small data needs no loading processes
     ".*smaller than the logging interval.*",  # rounds are counted across epochs
     ".*not supported by the model summary.*",
+    ".*overridden `on_after_batch_transfer`.*",
     ".*isinstance.treespec, LeafSpec.*",
 )
 KEYWORDS = ("best", "last", "hpc", "registry")  # what Lightning itself understands in place of a path

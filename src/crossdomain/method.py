@@ -52,6 +52,20 @@ def _kept_randomness(seed: int) -> Iterator[None]:
         serialization.set_random_state(state)
 
 
+def companion(path: str, option: str, offers: str) -> LightningModule:
+    """The method of a checkpoint that helps another one: frozen, in evaluation mode.
+
+    Args:
+        path: the checkpoint.
+        option: whose value it is, for the error message.
+        offers: what it must be able to do, such as ``classify``.
+    """
+    found = serialization.rebuild(serialization.read(path))
+    if not hasattr(found, offers):
+        raise ValueError(f"{option} is {path!r}, a {type(found).__name__}, which cannot {offers}.")
+    return found.requires_grad_(False)
+
+
 def _detached(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.detach()

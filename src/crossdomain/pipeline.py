@@ -56,20 +56,42 @@ def _test(recipe: str, checkpoint: Path) -> tuple[dict[str, float], int]:
     return metrics, tested.datamodule.splits["test"].lengths()[1]
 
 
-def adapt(recipe: str, seed: int = 0) -> AdaptationTable:
-    """Train a method, then the classifiers "source only", "adapted" by this method and "target only"; test all four.
+def _classifier_recipes(recipe: str) -> dict[str, str]:
+    """The recipe of each row's classifier, on the data that a method's recipe ends its name with."""
+    data = Path(recipe).stem.partition("_")[2]
+    suffix = f"_{data}" if data else ""
+    try:
+        return {row: str(hub.find_recipe(f"{name}{suffix}")) for row, name in ROWS.items()}
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"There are no classifier recipes for {Path(recipe).name!r}.\n"
+            f"A recipe <method>_<data>.yaml goes with {', '.join(ROWS.values())}, each followed by _<data>.yaml."
+        ) from None
+
+
+def adapt(recipe: str, seed: int = 0, semantic: bool = False) -> AdaptationTable:
+    """Train a method, and classifiers "source only", "adapted" by this method and "target only"; test all four.
 
     Args:
-        recipe: path of the method's recipe; the classifiers take theirs from the zoo.
+        recipe: path of the method's recipe, ``<method>.yaml`` or ``<method>_<data>.yaml``; the classifiers take the
+            zoo's recipes for the same data.
         seed: of all four trainings.
+        semantic: give the method the classifier "source only" for semantic consistency.
     """
-    checkpoint = _train(recipe, seed)
-    method, _ = _test(recipe, checkpoint)
+    recipes = _classifier_recipes(recipe)
     accuracy, images = {}, 0
-    for row, name in ROWS.items():
-        options = ["--model.translator", str(checkpoint)] if row == "adapted" else []
-        classifier = hub.find_recipe(name)
-        metrics, images = _test(str(classifier), _train(str(classifier), seed, *options))
+
+    def train_and_test(row: str, *options: str) -> Path:
+        nonlocal images
+        checkpoint = _train(recipes[row], seed, *options)
+        metrics, images = _test(recipes[row], checkpoint)
         accuracy[row] = metrics["accuracy_b"]
+        return checkpoint
+
+    source = train_and_test("source only")
+    checkpoint = _train(recipe, seed, *(["--model.semantic_classifier", str(source)] if semantic else []))
+    method, _ = _test(recipe, checkpoint)
+    train_and_test("adapted", "--model.translator", str(checkpoint))
+    train_and_test("target only")
     shown = ("mse_a2b", "mse_b2a", "cycle_max_a", "cycle_max_b", "bits_per_dim_a", "bits_per_dim_b")
     return AdaptationTable({k: method[k] for k in shown if k in method}, accuracy, images, checkpoint, Path("runs"))

@@ -261,6 +261,23 @@ def header(module: nn.Module, spec: Mapping[str, Any], counters: Mapping[str, in
     }
 
 
+def write(method: Any, path: str | os.PathLike) -> None:
+    """Write a method as it is, without a training around it: weights and what rebuilds it. Atomic.
+
+    Args:
+        method: a :class:`crossdomain.method.Method`.
+        path: the file.
+    """
+    counters = {"rounds": method.rounds, "images_seen": method.images_seen}
+    checkpoint = {
+        "state_dict": method.state_dict(),
+        "hyper_parameters": dict(method.hparams),
+        "pytorch-lightning_version": version("lightning"),
+        "crossdomain": header(method, method.data_spec, counters),
+    }
+    export(checkpoint, path)
+
+
 def export(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Write what loading needs and nothing that only resuming needs: hyperparameters, weights, header.
 

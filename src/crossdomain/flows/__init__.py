@@ -4,11 +4,14 @@ from crossdomain.flows.couplings import AdditiveCoupling, AffineCoupling, ConvCo
 from crossdomain.flows.flow import Flow, FlowSequence
 from crossdomain.flows.image_flow import ImageFlow
 from crossdomain.flows.layers import ActNorm, Logit, Permutation, Squeeze, Unsqueeze, dequantize
+from crossdomain.flows.realnvp import ChannelCoupling, CheckerboardCoupling, RealNVP, ResidualConditioner
 
 __all__ = [
     "ActNorm",
     "AdditiveCoupling",
     "AffineCoupling",
+    "ChannelCoupling",
+    "CheckerboardCoupling",
     "ConvConditioner",
     "Flow",
     "FlowSequence",
@@ -16,6 +19,8 @@ __all__ = [
     "Logit",
     "MLPConditioner",
     "Permutation",
+    "RealNVP",
+    "ResidualConditioner",
     "Squeeze",
     "Unsqueeze",
     "dequantize",

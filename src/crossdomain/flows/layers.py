@@ -79,11 +79,18 @@ class Unsqueeze(Flow):
 
 
 class Permutation(Flow):
-    """A fixed permutation of the channels, drawn from ``seed`` and stored with the weights; volume preserving."""
+    """A fixed permutation of the channels, stored with the weights; volume preserving.
 
-    def __init__(self, channels: int, seed: int = 0) -> None:
+    Args:
+        channels: size of axis 1.
+        seed: decides the permutation, where ``order`` is left out.
+        order: the channel of the input that each channel of the output takes, int64 (channels,).
+    """
+
+    def __init__(self, channels: int, seed: int = 0, order: Tensor | None = None) -> None:
         super().__init__()
-        order = torch.randperm(channels, generator=torch.Generator().manual_seed(seed))
+        if order is None:
+            order = torch.randperm(channels, generator=torch.Generator().manual_seed(seed))
         self.register_buffer("order", order)
         self.register_buffer("inverse_order", order.argsort())
 

@@ -37,7 +37,7 @@ class AlignFlow(SharedLatent):
         likelihood_weight_a: lambda_a, per nat of an image; official runs take 1e-4 at 128 px.
         likelihood_weight_b: lambda_b.
         pool_size: translated images remembered for each critic.
-        options: those of :class:`Method`.
+        options: those of :class:`Unpaired` and :class:`Method`.
     """
 
     directions = ("a2b", "b2a")
@@ -90,9 +90,10 @@ class AlignFlow(SharedLatent):
             "log_prob_a": standard_normal_log_prob(latent_a) + log_det_a,
             "log_prob_b": standard_normal_log_prob(latent_b) + log_det_b,
         }
-        if self.adversarial_weight > 0:
+        if self.adversarial_weight > 0 or self.semantic_weight > 0:
             fake_a, fake_b = self.flow_a.inverse(latent_b)[0], self.flow_b.inverse(latent_a)[0]
             out |= {"a": a, "b": b, "fake_a": fake_a, "fake_b": fake_b}
+        if self.adversarial_weight > 0:
             out |= {"pooled_a": self.pool_a(fake_a), "pooled_b": self.pool_b(fake_b)}
         return out
 
@@ -106,6 +107,8 @@ class AlignFlow(SharedLatent):
             terms["likelihood_a"] = -self.likelihood_weight_a * out["log_prob_a"].mean()
         if self.likelihood_weight_b > 0:
             terms["likelihood_b"] = -self.likelihood_weight_b * out["log_prob_b"].mean()
+        if self.semantic_weight > 0:
+            terms |= self.semantic_terms(out["a"], out["fake_b"], out["b"], out["fake_a"])
         return terms
 
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:

@@ -8,13 +8,14 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossdomain.method import Batch, Method, NetworkFactory, Terms
+from crossdomain.method import Batch, NetworkFactory, Terms
+from crossdomain.methods.unpaired import Unpaired
 from crossdomain.networks import PatchCritic, ResNetGenerator
 from crossdomain.objectives import LeastSquares, Objective
 from crossdomain.pool import ImagePool
 
 
-class CycleGAN(Method):
+class CycleGAN(Unpaired):
     """CycleGAN (Zhu et al., ICCV 2017, arXiv 1703.10593).
 
     With critics C_a and C_b the generators minimise
@@ -35,7 +36,7 @@ class CycleGAN(Method):
         cycle_weight_b: lambda_b.
         identity_weight: mu, relative to the cycle weights; the official code takes 0.5, the paper 0 but for paintings.
         pool_size: translated images remembered for each critic.
-        options: those of :class:`Method`.
+        options: those of :class:`Unpaired` and :class:`Method`.
     """
 
     directions = ("a2b", "b2a")
@@ -88,7 +89,7 @@ class CycleGAN(Method):
         if self.identity_weight > 0:
             terms["identity_a"] = self.identity_weight * self.cycle_weight_a * F.l1_loss(self.b2a(a), a)
             terms["identity_b"] = self.identity_weight * self.cycle_weight_b * F.l1_loss(self.a2b(b), b)
-        return terms
+        return terms | self.semantic_terms(a, fake_b, b, fake_a)
 
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Tell images of a domain from translations into it."""

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from crossdomain.flows import Flow
 from crossdomain.losses import standard_normal_log_prob
-from crossdomain.method import Method
+from crossdomain.methods.unpaired import Unpaired
 
 
-class SharedLatent(Method):
+class SharedLatent(Unpaired):
     """A method with flows ``flow_a`` and ``flow_b`` from images to latents of the same shape, with prior N(0, I)."""
 
     def _flow(self, domain: str) -> Flow:

@@ -1,0 +1,72 @@
+"""What methods that learn from unpaired domains have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.nn import functional as F
+
+from crossdomain.method import Method, Terms, companion
+
+
+class Unpaired(Method):
+    """A method that sees no pairs, so that nothing in its losses ties the content of an image to its translation's.
+
+    With a frozen classifier f of domain a, semantic consistency adds the term of CyCADA (Hoffman et al., ICML 2018,
+    arXiv 1711.03213) to the generators' loss: f's opinion of an image and of its translation agree,
+
+        lambda_s (CE(f(a2b(a)), argmax f(a)) + CE(f(b2a(b)), argmax f(b)))
+
+    Args:
+        channels_a: channels of domain a.
+        channels_b: channels of domain b.
+        semantic_classifier: checkpoint of the classifier f, read when training starts; None leaves the term out.
+        semantic_weight: lambda_s; the paper's is not known.
+        options: those of :class:`Method`.
+    """
+
+    def __init__(
+        self,
+        channels_a: int,
+        channels_b: int | None = None,
+        semantic_classifier: str | None = None,
+        semantic_weight: float = 1.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(channels_a, channels_b, **options)
+        if semantic_classifier is not None and len(set(self.channels.values())) > 1:
+            raise ValueError(
+                f"The domains have {self.channels['a']} and {self.channels['b']} channels, but one classifier reads "
+                "both.\nGive both domains the same channels, or leave model.semantic_classifier out."
+            )
+        self.semantic_classifier = semantic_classifier
+        self.semantic_weight = semantic_weight if semantic_classifier is not None else 0.0
+        self._classifier: list[LightningModule] = []  # in a list, so that it is no part of this module's state
+
+    def setup(self, stage: str) -> None:
+        """Check the data; before training, load the classifier."""
+        super().setup(stage)
+        if stage == "fit" and self.semantic_classifier is not None and not self._classifier:
+            classifier = companion(self.semantic_classifier, "semantic_classifier", "classify")
+            if classifier.channels != self.channels:
+                raise ValueError(
+                    f"semantic_classifier reads {classifier.channels['a']} channel(s), the data has "
+                    f"{self.channels['a']}.\nTrain the classifier on the same data."
+                )
+            self._classifier.append(classifier)
+
+    def semantic_terms(self, a: Tensor, fake_b: Tensor, b: Tensor, fake_a: Tensor) -> Terms:
+        """The classifier's disagreement about images and their translations; nothing without a classifier."""
+        if not self.semantic_weight:
+            return {}
+        classifier = self._classifier[0].to(self.device)
+
+        def disagreement(image: Tensor, translation: Tensor) -> Tensor:
+            with torch.no_grad():
+                opinion = classifier.network(image).argmax(1)
+            return self.semantic_weight * F.cross_entropy(classifier.network(translation).float(), opinion)
+
+        return {"semantic_a": disagreement(b, fake_a), "semantic_b": disagreement(a, fake_b)}
