@@ -28,10 +28,10 @@ def translator(trainer, tmp_path):
     return str(tmp_path / "translator.ckpt"), method.eval()
 
 
-@pytest.mark.parametrize("train_on", ["a", "b", "a2b"])
+@pytest.mark.parametrize("train_on", ["a", "b", "a2b", "b2a"])
 def test_what_it_trains_on(train_on, translator, trainer):
     path, method = translator
-    classifier = DomainClassifier(1, network=NETWORK, train_on=train_on, translator=path if train_on == "a2b" else None)
+    classifier = DomainClassifier(1, network=NETWORK, train_on=train_on, translator=path if "2" in train_on else None)
     classifier.trainer = trainer()
     classifier.trainer.strategy.connect(classifier)
     classifier.trainer.datamodule = Digits()
@@ -42,8 +42,8 @@ def test_what_it_trains_on(train_on, translator, trainer):
     }
     classifier.eval()
     out = classifier.generate(batch)
-    images = method.translate(batch["a"], "a2b").clamp(-1, 1) if train_on == "a2b" else batch[train_on]
-    labels = batch["label_b"] if train_on == "b" else batch["label_a"]
+    images = method.translate(batch[train_on[0]], train_on).clamp(-1, 1) if "2" in train_on else batch[train_on]
+    labels = batch[f"label_{train_on[0]}"]
     torch.testing.assert_close(out["logits"], classifier.network(images))
     expected = F.cross_entropy(classifier.network(images), labels)
     torch.testing.assert_close(classifier.classifier_loss(batch, out)["cross_entropy"], expected)
@@ -78,8 +78,8 @@ def test_it_learns_the_digits(trainer):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"train_on": "a2b"}, "translator goes with 'a2b' alone"),
-        ({"train_on": "a", "translator": "x.ckpt"}, "translator goes with 'a2b' alone"),
+        ({"train_on": "a2b"}, "translator goes with 'a2b' and 'b2a'"),
+        ({"train_on": "a", "translator": "x.ckpt"}, "translator goes with 'a2b' and 'b2a'"),
         ({"channels_b": 3}, "1 and 3 channels, but one classifier reads both"),
     ],
 )

@@ -127,7 +127,7 @@ BAD = [
     (["test", "--config", "alignflow", "--ckpt_path", "alignflow-digit"], ["no checkpoint", "alignflow-digits"]),
     (["test", "--config", "alignflow", "--data.channels", "3", "--ckpt_path", "alignflow-digits"], ["trained on [1,"]),
     (["predict", "--config", "classifier_source"], ["DomainClassifier does not translate"]),
-    (["fit", "--config", "classifier_adapted", "--model.train_on", "a"], ["a translator goes with 'a2b' alone"]),
+    (["fit", "--config", "classifier_adapted", "--model.train_on", "a"], ["a translator goes with 'a2b' and 'b2a'"]),
     (["train"], ["invalid choice: 'train'"]),
     (["fit"], ["required: fit.data, fit.model"]),
 ]  # fmt: skip

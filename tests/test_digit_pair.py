@@ -1,11 +1,13 @@
 """MNIST, USPS and SVHN: the real files where CROSSDOMAIN_DATA has them, small ones of the same layout elsewhere."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 import scipy.io
 import torch
+from torchvision import datasets
 
 from crossdomain.datamodules import DigitPair
 
@@ -66,3 +68,22 @@ def test_real_mnist_and_usps():
         images = fields[domain].float() / 255
         assert images[..., :2, :2].mean() < 0.1  # white ink on black in both
         assert 0.1 < images.mean() < 0.4
+
+
+@needs_real
+def test_svhn_reads_real_images(tmp_path, monkeypatch):
+    """The first 288 images of SVHN's train set; torchvision's checksum of the whole file is set aside here alone."""
+    (tmp_path / "SVHN").mkdir()
+    shutil.copy(REAL / "SVHN" / "train_32x32_first288.mat", tmp_path / "SVHN" / "train_32x32.mat")
+    monkeypatch.setattr(datasets.SVHN, "_check_integrity", lambda self: True)
+    data = DigitPair("svhn", "usps", root=str(tmp_path), image_size=32)
+    images, labels, paths = data._domain("svhn", "train")
+    assert images.shape == (260, 3, 32, 32)
+    held_out = data._domain("svhn", "val")
+    assert held_out[0].shape == (28, 3, 32, 32)
+    assert not set(paths) & set(held_out[2])
+    assert set(labels.tolist()) == set(range(10))
+    stored = scipy.io.loadmat(REAL / "SVHN" / "train_32x32_first288.mat")
+    place = int(paths[5].rpartition("/")[2])
+    assert torch.equal(images[5], torch.tensor(stored["X"][..., place]).permute(2, 0, 1))
+    assert labels[5] == stored["y"][place, 0] % 10

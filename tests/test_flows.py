@@ -121,6 +121,18 @@ def test_logit_matches_its_formula_and_is_finite_at_the_ends():
             Logit(alpha)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_logit_of_its_own_extreme_outputs_is_finite(dtype):
+    logit = Logit(0.05)
+    z = torch.tensor([[-1e3, -40.0, -20.0, 20.0, 40.0, 1e3]], dtype=dtype)
+    x, log_det = logit.inverse(z)
+    again, _ = logit(x)
+    assert x.isfinite().all()
+    assert log_det.isfinite().all()
+    assert again.isfinite().all()
+    assert torch.equal(again.sign(), z.sign())
+
+
 def test_squeeze_orders_channels_as_the_sheet_says():
     x = torch.arange(8.0).view(1, 2, 2, 2)
     assert Squeeze()(x)[0].flatten().tolist() == [0, 1, 2, 3, 4, 5, 6, 7]

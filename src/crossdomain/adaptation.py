@@ -14,15 +14,17 @@ from crossdomain.networks import ConvClassifier
 
 
 class DomainClassifier(Method):
-    """A classifier trained on labelled images of one domain, as the rows of a domain adaptation table need it.
+    """A classifier trained on labelled images, as the rows of a domain adaptation table need it.
 
     It minimises the cross-entropy E -log softmax(f(x))[y] where x is, by ``train_on``:
 
     - ``a``: images of domain a. Tested on b this is the row "source only".
     - ``a2b``: images of domain a, translated by a frozen method of the zoo: "adapted".
     - ``b``: images of domain b: "target only", the bound.
+    - ``b2a``: images of domain b, translated: "adapted" in the other direction.
 
-    Validation and test log ``accuracy_a`` and ``accuracy_b``, on images as they are; ``test/accuracy_b`` is the row.
+    Validation and test log ``accuracy_a`` and ``accuracy_b``, on images as they are; ``test/accuracy_b`` is the row,
+    or ``test/accuracy_a`` after ``b2a``.
 
     Args:
         channels_a: channels of domain a.
@@ -30,8 +32,8 @@ class DomainClassifier(Method):
         classes: number of classes.
         network: makes the classifier from the number of channels and of classes.
         train_on: see above.
-        translator: checkpoint of the method that translates, for ``a2b``. Read when training starts; its weights are
-            not part of this module.
+        translator: checkpoint of the method that translates, for ``a2b`` and ``b2a``. Read when training starts; its
+            weights are not part of this module.
         options: those of :class:`Method`.
     """
 
@@ -43,7 +45,7 @@ class DomainClassifier(Method):
         channels_b: int | None = None,
         classes: int = 10,
         network: NetworkFactory = ConvClassifier,
-        train_on: Literal["a", "a2b", "b"] = "a",
+        train_on: Literal["a", "a2b", "b", "b2a"] = "a",
         translator: str | None = None,
         **options: Any,
     ) -> None:
@@ -54,9 +56,9 @@ class DomainClassifier(Method):
                 f"The domains have {channels_a} and {channels_b} channels, but one classifier reads both.\n"
                 "Give both domains the same channels."
             )
-        if (train_on == "a2b") != (translator is not None):
+        if (train_on in ("a2b", "b2a")) != (translator is not None):
             raise ValueError(
-                f"train_on is {train_on!r} and translator is {translator!r}; a translator goes with 'a2b' alone.\n"
+                f"train_on is {train_on!r} and translator is {translator!r}; a translator goes with 'a2b' and 'b2a'.\n"
                 "Give model.translator the checkpoint of a method, or train on 'a' or 'b'."
             )
         self.network = network(channels_a, classes)
@@ -70,8 +72,8 @@ class DomainClassifier(Method):
         super().setup(stage)
         if stage == "fit" and self.translator_path is not None and not self._translator:
             translator = companion(self.translator_path, "translator", "translate")
-            if "a2b" not in translator.directions:
-                raise ValueError(f"The translator {self.translator_path!r} has no direction 'a2b'.")
+            if self.train_on not in translator.directions:
+                raise ValueError(f"The translator {self.translator_path!r} has no direction {self.train_on!r}.")
             self._translator.append(translator)
 
     def generate(self, batch: Batch) -> dict[str, Any]:
@@ -81,7 +83,7 @@ class DomainClassifier(Method):
             raise ValueError(f"The training batch has no labels of domain {domain}; use a datamodule with labels.")
         images = batch[domain]
         if self._translator:
-            images = self._translator[0].to(self.device).translate(images, "a2b").clamp(-1, 1)
+            images = self._translator[0].to(self.device).translate(images, self.train_on).clamp(-1, 1)
         return {"logits": self.network(images), "labels": batch[f"label_{domain}"]}
 
     def classifier_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:

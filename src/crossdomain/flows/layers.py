@@ -107,8 +107,9 @@ class Logit(Flow):
     """Images in [-1, 1] to the real line: ``y = logit(alpha + (1 - 2 alpha) (x + 1) / 2)``.
 
     The bound ``alpha`` (RealNVP takes 0.05) keeps ``y`` finite on all of [-1, 1]: ``|y| <= logit(1 - alpha)``.
-    Nothing is clamped, so the inverse is exact; it maps the real line to the open interval
-    ``(-1, 1) / (1 - 2 alpha)``. Runs in float32 (or float64), never in a lower precision.
+    The inverse is exact; it maps the real line to the open interval ``(-1, 1) / (1 - 2 alpha)``, where a number that
+    rounding would put on the end (from ``|y|`` of 17 on in float32) becomes the last one inside, so that the way back
+    stays finite. Runs in float32 (or float64), never in a lower precision.
     """
 
     def __init__(self, alpha: float = 0.05) -> None:
@@ -124,12 +125,18 @@ class Logit(Flow):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels to logits; ``logit((1 + u) / 2)`` is ``2 artanh(u)``."""
-        y = 2.0 * torch.atanh(self.scale * x)
+        y = 2.0 * torch.atanh(_inside(self.scale * x))
         return y, self._log_det(y)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Logits to pixels."""
-        return torch.tanh(0.5 * z) / self.scale, -self._log_det(z)
+        return _inside(torch.tanh(0.5 * z)) / self.scale, -self._log_det(z)
+
+
+def _inside(x: Tensor) -> Tensor:
+    """``x`` in [-1, 1], with the ends moved to the next numbers inside."""
+    end = 1.0 - 0.5 * torch.finfo(x.dtype).eps
+    return x.clamp(-end, end)
 
 
 def dequantize(images: Tensor, levels: int = 256, noise: Tensor | None = None) -> Tensor:
