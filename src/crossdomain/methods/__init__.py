@@ -2,5 +2,6 @@
 
 from crossdomain.methods.alignflow import AlignFlow
 from crossdomain.methods.cyclegan import CycleGAN
+from crossdomain.methods.pix2pix import Pix2Pix
 
-__all__ = ["AlignFlow", "CycleGAN"]
+__all__ = ["AlignFlow", "CycleGAN", "Pix2Pix"]

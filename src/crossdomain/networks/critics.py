@@ -53,3 +53,34 @@ class PatchCritic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to logits (N, out_channels, h, w)."""
         return self.model(x)
+
+
+class PixelCritic(nn.Module):
+    """PixelGAN: one logit for each pixel, which sees no other (Isola et al., arXiv 1611.07004).
+
+    1x1 convolutions: C-w without norm, C-2w with norm, one logit. Modules lie at the indices of the official code. At 6
+    channels and width 64 it has 9,024 parameters with batch norm and 8,897 with instance norm.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: logits for each pixel.
+        width: w.
+        norm: normalisation after the second convolution.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, width: int = 64, norm: Norm = "instance") -> None:
+        super().__init__()
+        bias = norm != "batch"
+        self.net = nn.Sequential(
+            nn.Conv2d(in_channels, width, 1),
+            nn.LeakyReLU(0.2, True),
+            nn.Conv2d(width, 2 * width, 1, bias=bias),
+            make_norm(norm, 2 * width),
+            nn.LeakyReLU(0.2, True),
+            nn.Conv2d(2 * width, out_channels, 1, bias=bias),
+        )
+        initialize_normal(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to logits (N, out_channels, H, W)."""
+        return self.net(x)

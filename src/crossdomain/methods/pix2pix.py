@@ -1,0 +1,145 @@
+"""pix2pix: a generator that learns from pairs, judged by a critic that sees its input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from crossdomain.method import Batch, Method, NetworkFactory, Terms
+from crossdomain.networks import PatchCritic, UNetGenerator
+from crossdomain.objectives import NonSaturating, Objective
+
+
+def patch_critic(in_channels: int, out_channels: int) -> PatchCritic:
+    """The paper's 70x70 critic, with batch norm."""
+    return PatchCritic(in_channels, out_channels, norm="batch")
+
+
+def halved_cross_entropy() -> NonSaturating:
+    """The paper's objective: the critic's loss is divided by 2."""
+    return NonSaturating(critic_scale=0.5)
+
+
+class Pix2Pix(Method):
+    """pix2pix (Isola et al., CVPR 2017, arXiv 1611.07004).
+
+    From pairs (x, y), the generator G minimises
+
+        w L_GAN(C(x, G(x))) + lambda E |y - G(x)|
+
+    with critic C, which moves first; |.| is the mean absolute difference. There is no noise but dropout.
+
+    The paper's ablations: L1 is ``w = 0`` (no critic is built), GAN and cGAN ``lambda = 0``, L1+GAN and GAN have
+    ``conditional = False``, and the encoder-decoder is ``generator.skips = False``.
+
+    Args:
+        channels_a: channels of domain a.
+        channels_b: channels of domain b.
+        direction: which way to translate; the other domain is the truth.
+        generator: makes G from channels in and out.
+        critic: makes C from channels in and out; the paper compares receptive fields of 1 (:class:`PixelCritic`), 16,
+            70 and 286 pixels (:class:`PatchCritic` with 1, 3 and 5 layers).
+        objective: makes L_GAN.
+        adversarial_weight: w.
+        l1_weight: lambda.
+        conditional: whether C sees x beside y, or y alone.
+        test_dropout: dropout stays on in ``translate``, as in the paper; several samples then differ a little.
+        test_batch_norm: ``batch`` takes statistics of the image that is translated, as the paper does with batches of
+            one; ``running`` those of the training.
+        options: those of :class:`Method`.
+    """
+
+    supervised = True
+
+    def __init__(
+        self,
+        channels_a: int,
+        channels_b: int | None = None,
+        direction: Literal["a2b", "b2a"] = "a2b",
+        generator: NetworkFactory = UNetGenerator,
+        critic: NetworkFactory = patch_critic,
+        objective: Callable[[], Objective] = halved_cross_entropy,
+        adversarial_weight: float = 1.0,
+        l1_weight: float = 100.0,
+        conditional: bool = True,
+        test_dropout: bool = True,
+        test_batch_norm: Literal["batch", "running"] = "batch",
+        **options: Any,
+    ) -> None:
+        super().__init__(channels_a, channels_b, **options)
+        self.save_hyperparameters()
+        if direction not in ("a2b", "b2a"):
+            raise ValueError(f"direction is {direction!r}, but has to be 'a2b' or 'b2a'.")
+        if not adversarial_weight and not l1_weight:
+            raise ValueError("All weights are 0, so there is nothing to learn.\nSet one of the weights above 0.")
+        self.directions = (direction,)
+        self.source, self.target = direction.split("2")
+        seen, made = self.channels[self.source], self.channels[self.target]
+        self.generator = generator(seen, made)
+        self.players = {"generator": ("generator",)}
+        if adversarial_weight > 0:
+            self.critic = critic(seen + made if conditional else made, 1)
+            self.players = {"critic": ("critic",), **self.players}
+        self.objective = objective()
+        self.adversarial_weight = adversarial_weight
+        self.l1_weight = l1_weight
+        self.conditional = conditional
+        self.multimodal = test_dropout
+        self.test_batch_norm = test_batch_norm
+
+    def generate(self, batch: Batch) -> dict[str, Any]:
+        """Translate the source domain."""
+        return {"fake": self.generator(batch[self.source])}
+
+    def _logits(self, batch: Batch, images: Tensor) -> Tensor:
+        return self.critic(torch.cat([batch[self.source], images], 1) if self.conditional else images)
+
+    def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
+        """Tell true pairs from translations."""
+        real, fake = self._logits(batch, batch[f"truth_{self.target}"]), self._logits(batch, out["fake"])
+        return {"pairs": self.objective.critic(real, fake)}
+
+    def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
+        """Fool the critic; stay near the truth."""
+        terms = {}
+        if self.adversarial_weight > 0:
+            fooled = self.objective.generator(self._logits(batch, out["fake"]))
+            terms["adversarial"] = self.adversarial_weight * fooled
+        if self.l1_weight > 0:
+            terms["l1"] = self.l1_weight * F.l1_loss(out["fake"], batch[f"truth_{self.target}"])
+        return terms
+
+    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
+        with self._test_rule(noise):
+            if self.test_batch_norm == "running":
+                return self.generator(images)
+            return torch.cat([self.generator(image) for image in images.split(1)])  # statistics of each image alone
+
+    @contextmanager
+    def _test_rule(self, noise: torch.Generator | None) -> Iterator[None]:
+        """Dropout and batch norm of the generator as the options say, whichever mode the method is in."""
+        modules = list(self.generator.modules())
+        modes = [module.training for module in modules]
+        norms = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
+        devices = [] if noise is None or noise.device.type == "cpu" else [noise.device]
+        try:
+            for module in modules:
+                if isinstance(module, nn.Dropout):
+                    module.training = noise is not None
+                elif isinstance(module, nn.BatchNorm2d):
+                    module.training = self.test_batch_norm == "batch"
+                    module.track_running_stats = not module.training  # look at the image, remember nothing
+            with torch.random.fork_rng(devices, enabled=noise is not None):
+                if noise is not None:
+                    torch.manual_seed(int(torch.randint(2**62, (), generator=noise, device=noise.device)))
+                yield
+        finally:
+            for module, mode in zip(modules, modes, strict=True):
+                module.training = mode
+            for norm in norms:
+                norm.track_running_stats = True

@@ -1,0 +1,105 @@
+"""The U-Net generator of pix2pix, and its encoder-decoder ablation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from crossdomain.networks.initialization import initialize_normal
+from crossdomain.networks.norms import Norm, make_norm
+
+
+class _Level(nn.Module):
+    """One level: down by 2, what lies below, up by 2; inside the outermost one, with the input beside the output."""
+
+    def __init__(self, layers: list[nn.Module], skip: bool) -> None:
+        super().__init__()
+        self.model = nn.Sequential(*layers)
+        self.skip = skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, self.model(x)], 1) if self.skip else self.model(x)
+
+
+class UNetGenerator(nn.Module):
+    """U-Net (Isola et al., arXiv 1611.07004): 4x4 convolutions of stride 2 down and up again, with skip connections.
+
+    Widths are w, 2w, 4w, 8w, 8w, ... on the way down. Modules lie at the indices of the official code, so that its
+    weights load. At 3 channels, width 64 and batch norm it has 54,413,955 parameters with 8 levels ("unet_256") and
+    41,828,995 with 7 ("unet_128").
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output, which lies in [-1, 1].
+        width: w.
+        levels: how often the image is halved, at least 2; height and width must be multiples of ``2 ** levels``.
+        norm: normalisation after each convolution but the first, the innermost and the last.
+        dropout: probability of dropout after the decoder's levels of 8w channels, the innermost left out; the only
+            source of noise in pix2pix.
+        skips: False leaves out the skip connections: the paper's encoder-decoder.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int = 64,
+        levels: int = 8,
+        norm: Norm = "batch",
+        dropout: float = 0.5,
+        skips: bool = True,
+    ) -> None:
+        super().__init__()
+        if levels < 2:
+            raise ValueError(f"levels is {levels}, but a U-Net has at least 2.")
+        self.total_stride = 2**levels
+        bias = norm == "instance"  # the official rule; the innermost convolution has none with batch norm either
+        widths = [width * min(2**level, 8) for level in range(levels)]
+        seen = 2 if skips else 1  # decoder layers see the skip beside what comes from below
+
+        def down(inside: int, outside: int) -> nn.Module:
+            return nn.Conv2d(outside, inside, 4, stride=2, padding=1, bias=bias)
+
+        def up(inside: int, outside: int) -> nn.Module:
+            return nn.ConvTranspose2d(inside, outside, 4, stride=2, padding=1, bias=bias)
+
+        inside, outside = widths[-1], widths[-2]
+        block: nn.Module = _Level(
+            [
+                nn.LeakyReLU(0.2),
+                down(inside, outside),
+                nn.ReLU(inplace=True),
+                up(inside, outside),
+                make_norm(norm, outside),
+            ],
+            skips,
+        )
+        for level in range(levels - 2, 0, -1):
+            inside, outside = widths[level], widths[level - 1]
+            layers = [
+                nn.LeakyReLU(0.2),
+                down(inside, outside),
+                make_norm(norm, inside),
+                block,
+                nn.ReLU(inplace=True),
+                up(seen * inside, outside),
+                make_norm(norm, outside),
+            ]
+            if dropout and level >= 4:
+                layers.append(nn.Dropout(dropout))
+            block = _Level(layers, skips)
+        self.model = _Level(
+            [
+                down(width, in_channels),
+                block,
+                nn.ReLU(inplace=True),
+                nn.ConvTranspose2d(seen * width, out_channels, 4, stride=2, padding=1),
+                nn.Tanh(),
+            ],
+            skip=False,
+        )
+        initialize_normal(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]."""
+        return self.model(x)
