@@ -3,6 +3,19 @@
 from .base import DomainData
 from .digit_pair import DigitPair
 from .digits import Digits
+from .folders import Facades, PairedFolder, UnpairedFolder
 from .loading import DomainImages, Draw, DrawSampler, ResumableLoader, make_loader
 
-__all__ = ["DigitPair", "Digits", "DomainData", "DomainImages", "Draw", "DrawSampler", "ResumableLoader", "make_loader"]
+__all__ = [
+    "DigitPair",
+    "Digits",
+    "DomainData",
+    "DomainImages",
+    "Draw",
+    "DrawSampler",
+    "Facades",
+    "PairedFolder",
+    "ResumableLoader",
+    "UnpairedFolder",
+    "make_loader",
+]

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from .loading import DomainImages, DrawSampler, make_loader
+from .loading import DrawSampler, make_loader
 
 
 class DomainData(LightningDataModule):
@@ -34,12 +34,14 @@ class DomainData(LightningDataModule):
         channels: channels of both domains.
         levels: how many values a pixel can take.
         resize_filter: what brings images to ``image_size``.
+        evaluation_batch_size: images in a batch of val and test; ``batch_size`` where None.
     """
 
     domains: tuple[str, str]
     channels: int
     levels: int = 256
     resize_filter: str = "bicubic"
+    evaluation_batch_size: int | None = None
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class DomainData(LightningDataModule):
         self.num_workers = num_workers
         self.image_size = image_size
         self.seed = seed
-        self.splits: dict[str, DomainImages] = {}
+        self.splits: dict[str, Any] = {}
 
     @property
     def channels_a(self) -> int:
@@ -75,8 +77,8 @@ class DomainData(LightningDataModule):
         return self.channels
 
     @abstractmethod
-    def split(self, name: str) -> DomainImages:
-        """Read the split ``train``, ``val`` or ``test``."""
+    def split(self, name: str) -> Any:
+        """Open the split ``train``, ``val`` or ``test``, as a dataset with the methods of :class:`DomainImages`."""
 
     def spec(self) -> dict[str, Any]:
         """What a checkpoint notes, so that a user's picture can be prepared the way these were."""
@@ -98,7 +100,14 @@ class DomainData(LightningDataModule):
     def _loader(self, name: str) -> DataLoader:
         dataset, training = self.splits[name], name == "train"
         world_size, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
-        sampler = DrawSampler(*dataset.lengths(), training=training, seed=self.seed, rank=rank, world_size=world_size)
+        sampler = DrawSampler(
+            *dataset.lengths(),
+            training=training,
+            paired=dataset.paired,
+            seed=self.seed,
+            rank=rank,
+            world_size=world_size,
+        )
         if training and len(sampler) < self.batch_size:
             raise ValueError(
                 f"The training split has {len(dataset)} images, fewer than one batch of {self.batch_size} in each of "
@@ -107,7 +116,7 @@ class DomainData(LightningDataModule):
         return make_loader(
             dataset,
             sampler,
-            batch_size=self.batch_size,
+            batch_size=self.batch_size if training else self.evaluation_batch_size or self.batch_size,
             num_workers=self.num_workers,
             persistent_workers=training and self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),

@@ -138,7 +138,12 @@ class DomainImages(Dataset):
         a: fields of domain a, all of one length: ``a`` and others of the batch, such as ``label_a`` or ``truth_b``.
             uint8 tensors are images and become float32 in [-1, 1]; other tensors and lists are passed on.
         b: likewise of domain b.
+
+    Attributes:
+        paired: image i of a and image i of b belong together in training.
     """
+
+    paired = False
 
     def __init__(self, a: Mapping[str, Tensor | Sequence], b: Mapping[str, Tensor | Sequence]) -> None:
         self.fields = (dict(a), dict(b))

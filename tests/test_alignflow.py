@@ -196,7 +196,17 @@ def test_data_that_does_not_fit_is_refused(trainer):
     with pytest.raises(
         ValueError, match="18x16 px do not fit AlignFlow: its networks need sides that are multiples of 4"
     ):
-        make().translate(torch.zeros(1, 1, 18, 16), "a2b")
+        make().encode(torch.zeros(1, 1, 18, 16), "a")
+
+
+def test_images_of_any_size_are_translated():
+    method = make()
+    images = 2 * torch.rand(1, 1, 18, 13) - 1
+    translated = method.translate(images, "a2b")
+    assert translated.shape == images.shape
+    padded = torch.cat([images, images[..., -1:].expand(-1, -1, -1, 3)], 3)
+    padded = torch.cat([padded, padded[:, :, -1:].expand(-1, -1, 2, -1)], 2)
+    assert torch.equal(translated, method.translate(padded, "a2b")[..., :18, :13])
 
 
 def test_weights_that_leave_nothing_to_learn_are_refused():

@@ -39,9 +39,11 @@ def latest(recipe):
 
 
 @pytest.mark.parametrize("recipe", sorted(hub.list_recipes()))
-def test_every_recipe_trains(recipe, small_digits):
+def test_every_recipe_trains(recipe, small_data):
     pair = recipe.split("_", 2)[2:]  # classifier_adapted_mnist_usps: source and target
-    options = [] if recipe in OWN_DATA else ["--data.root", str(small_digits), "--data.batch_size", "4"]
+    options = [] if recipe in OWN_DATA else ["--data.root", str(small_data), "--data.batch_size", "4"]
+    if recipe == "pix2pix_facades":
+        options += ["--model.generator.width", "4"]
     if recipe.startswith("classifier_adapted_"):
         lightning("fit", "--config", f"cyclegan_{pair[0]}", *options, *QUICK)
         options += ["--model.translator", str(latest(f"cyclegan_{pair[0]}"))]
@@ -199,10 +201,10 @@ def test_adaptation_table_has_its_three_rows(monkeypatch, capsys):
     assert adapted["translator"] == "runs/alignflow/version_0/checkpoints/last.ckpt"
 
 
-def test_adaptation_gives_the_source_classifier_to_the_method_when_asked(monkeypatch, small_digits, capsys):
+def test_adaptation_gives_the_source_classifier_to_the_method_when_asked(monkeypatch, small_data, capsys):
     from crossdomain import pipeline
 
-    run, data = pipeline.run, ["--data.root", str(small_digits), "--data.batch_size", "4"]
+    run, data = pipeline.run, ["--data.root", str(small_data), "--data.batch_size", "4"]
     quick = QUICK[2:]
     monkeypatch.setattr(
         pipeline, "run", lambda args: run([*args, *data, *(quick if args[0] == "fit" else []), *limits(args)])

@@ -18,8 +18,8 @@ needs_real = pytest.mark.skipif(not (REAL / "USPS").is_dir(), reason="CROSSDOMAI
 @pytest.mark.parametrize(
     ("source", "target", "channels"), [("mnist", "usps", 1), ("usps", "mnist", 1), ("svhn", "mnist", 3)]
 )
-def test_any_two_become_domains(source, target, channels, small_digits):
-    data = DigitPair(source, target, root=str(small_digits), batch_size=4, image_size=16)
+def test_any_two_become_domains(source, target, channels, small_data):
+    data = DigitPair(source, target, root=str(small_data), batch_size=4, image_size=16)
     data.setup("fit")
     assert data.spec()["domains"] == [source, target]
     assert data.spec()["channels"] == [channels, channels]
@@ -31,17 +31,17 @@ def test_any_two_become_domains(source, target, channels, small_digits):
     assert "truth_b" not in batch
 
 
-def test_val_is_held_out_of_train_and_test_is_the_official_one(small_digits):
-    data = DigitPair(root=str(small_digits))
+def test_val_is_held_out_of_train_and_test_is_the_official_one(small_data):
+    data = DigitPair(root=str(small_data))
     names = {split: set(data.split(split).fields[0]["path_a"]) for split in ("train", "val", "test")}
     assert {split: len(of) for split, of in names.items()} == {"train": 18, "val": 2, "test": 20}
     assert not names["train"] & names["val"]
     assert all(name.startswith("mnist/test/") for name in names["test"])
 
 
-def test_image_and_label_stay_together_and_zero_is_zero(small_digits):
-    fields = DigitPair("svhn", "mnist", root=str(small_digits)).split("test").fields[0]
-    stored = scipy.io.loadmat(small_digits / "SVHN" / "test_32x32.mat")
+def test_image_and_label_stay_together_and_zero_is_zero(small_data):
+    fields = DigitPair("svhn", "mnist", root=str(small_data)).split("test").fields[0]
+    stored = scipy.io.loadmat(small_data / "SVHN" / "test_32x32.mat")
     assert fields["label_a"].tolist() == [i % 10 for i in range(1, 21)]
     assert torch.equal(fields["a"][3], torch.tensor(stored["X"][..., 3]).permute(2, 0, 1))
 

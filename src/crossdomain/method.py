@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from crossdomain import serialization
@@ -211,7 +212,8 @@ class Method(LightningModule, ABC):
         """Move images to the other domain, noise-free and unclamped.
 
         Args:
-            images: (N, C, H, W) in [-1, 1], or vectors (N, D), of the domain where ``direction`` starts.
+            images: (N, C, H, W) in [-1, 1], or vectors (N, D), of the domain where ``direction`` starts. Sides that are
+                no multiple of ``total_stride`` are padded, and the output cropped back.
             direction: ``a2b`` or ``b2a``, one of ``directions``.
             guide: images of the other domain, one for each input, where the method is ``guided``.
             samples: outputs for each input; more than one where the method is ``multimodal``.
@@ -221,20 +223,20 @@ class Method(LightningModule, ABC):
             (N, C, H, W), or (N, samples, C, H, W) when ``samples`` is more than 1.
 
         Raises:
-            ValueError: for an unknown direction, wrong channels or sides, a missing or unwanted guide, or more
-                samples than the method has.
+            ValueError: for an unknown direction, wrong channels, a missing or unwanted guide, or more samples than the
+                method has.
         """
         name = type(self).__name__
         if direction not in self.directions:
             known = ", ".join(self.directions) or "none"
             raise ValueError(f"{name} has no direction {direction!r}; its directions: {known}.")
         source, target = direction.split("2")
-        self._check_images(images, source)
+        self._check_channels(images, source)
         if self.guided != (guide is not None):
             wanted = "needs a guide of the target domain" if self.guided else "takes no guide"
             raise ValueError(f"{name} {wanted}.")
         if guide is not None:
-            self._check_images(guide, target)
+            self._check_channels(guide, target)
             if len(guide) != len(images):
                 raise ValueError(f"{name} got {len(guide)} guides for {len(images)} images; one each is needed.")
         if samples < 1 or (samples > 1 and not self.multimodal):
@@ -243,7 +245,10 @@ class Method(LightningModule, ABC):
         if self.multimodal:
             noise = torch.Generator(images.device)
             noise.manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
-        outputs = [self._translate(images, direction, guide, noise) for _ in range(samples)]
+        size = images.shape[2:]
+        images = self._padded(images)
+        guide = None if guide is None else self._padded(guide)
+        outputs = [_cropped(self._translate(images, direction, guide, noise), size) for _ in range(samples)]
         return outputs[0] if samples == 1 else torch.stack(outputs, 1)
 
     def forward(self, images: Tensor, direction: str = "a2b") -> Tensor:
@@ -258,15 +263,25 @@ class Method(LightningModule, ABC):
     def _networks(self) -> Iterator[nn.Module]:
         return (self.get_submodule(name) for names in self.players.values() for name in names)
 
-    def _check_images(self, images: Tensor, domain: str) -> None:
+    def _padded(self, images: Tensor) -> Tensor:
+        """Repeat the right and bottom edges until the networks can take the size."""
+        if images.ndim != 4:
+            return images
+        below, beside = (-side % self.total_stride for side in images.shape[2:])
+        return F.pad(images, (0, beside, 0, below), mode="replicate") if below or beside else images
+
+    def _check_channels(self, images: Tensor, domain: str) -> None:
         name, channels = type(self).__name__, self.channels[domain]
         if images.ndim not in (2, 4) or images.shape[1] != channels:
             raise ValueError(
                 f"Images of domain {domain} have shape {tuple(images.shape)}, but {name} takes (N, {channels}, H, W)."
             )
+
+    def _check_images(self, images: Tensor, domain: str) -> None:
+        self._check_channels(images, domain)
         if images.ndim == 4 and any(side % self.total_stride for side in images.shape[2:]):
             raise ValueError(
-                f"Images of {images.shape[2]}x{images.shape[3]} px do not fit {name}: "
+                f"Images of {images.shape[2]}x{images.shape[3]} px do not fit {type(self).__name__}: "
                 f"its networks need sides that are multiples of {self.total_stride}."
             )
 
@@ -493,6 +508,11 @@ class Method(LightningModule, ABC):
                     f"The checkpoint is of {len(processes)} process(es), this run has {self.trainer.world_size}: "
                     "image pools start empty and random states anew, so the run goes on, but not exactly."
                 )
+
+
+def _cropped(images: Tensor, size: torch.Size) -> Tensor:
+    """The top left part of images (N, C, H, W) that has ``size``; vectors as they are."""
+    return images[:, :, : size[0], : size[1]] if images.ndim == 4 else images
 
 
 def _broadcast(*tensors: Tensor) -> None:

@@ -1,0 +1,317 @@
+"""Image folders as domains: pairs side by side or in two folders, and unpaired ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from .base import DomainData
+from .image_files import levels_of, list_images, read_image, to_unit_range
+from .loading import ABSENT, Draw
+
+Half = Literal["left", "right"]
+DOMAINS = ("a", "b")
+
+
+class Source(NamedTuple):
+    """Where an image lies: a file, or one half of it."""
+
+    path: Path
+    half: Half | None = None
+
+    def read(self) -> Tensor:
+        """The stored image, (C, H, W), uint8 or uint16."""
+        image = read_image(self.path)
+        if self.half is None:
+            return image
+        if image.shape[2] % 2:
+            raise ValueError(f"{str(self.path)!r} is {image.shape[2]} px wide, which two halves cannot share.")
+        return image.chunk(2, dim=2)[0 if self.half == "left" else 1]
+
+
+class FolderImages(Dataset):
+    """Image files of both domains, read when they are asked for, handed out as batches.
+
+    In training, images are resized to ``load_size`` (where given), cropped to ``image_size`` at random and flipped,
+    both images of a pair alike. In evaluation they are resized to ``image_size`` where ``load_size`` is given, and left
+    as they are otherwise.
+
+    Args:
+        a: images of domain a.
+        b: images of domain b.
+        channels: channels of both domains; a grey file is repeated where more are expected.
+        image_size: see above.
+        load_size: see above.
+        flip: mirror images at random in training.
+        training: see above.
+        paired: image i of a and image i of b are a pair, drawn together.
+        truth: image i of a is the truth of image i of b and the other way round, and batches say so.
+        seed: decides crops and flips, together with epoch and position.
+    """
+
+    def __init__(
+        self,
+        a: Sequence[Source],
+        b: Sequence[Source],
+        channels: tuple[int, int],
+        image_size: int,
+        load_size: int | None,
+        flip: bool,
+        training: bool,
+        paired: bool,
+        truth: bool,
+        seed: int,
+    ) -> None:
+        self.sources = {"a": a, "b": b}
+        self.channels = dict(zip(DOMAINS, channels, strict=True))
+        self.image_size = image_size
+        self.load_size = load_size
+        self.flip = flip
+        self.training = training
+        self.paired = paired
+        self.truth = truth
+        self.seed = seed
+
+    def lengths(self) -> tuple[int, int]:
+        """How many images the domains hold."""
+        return len(self.sources["a"]), len(self.sources["b"])
+
+    def __len__(self) -> int:
+        return max(self.lengths())
+
+    def _image(self, domain: str, index: int, draw: Draw) -> Tensor:
+        """One image of the domain, float32 (C, h, w) in [-1, 1]."""
+        source, channels = self.sources[domain][index], self.channels[domain]
+        image = to_unit_range(source.read())
+        if len(image) == 1:
+            image = image.expand(channels, -1, -1)
+        if len(image) != channels:
+            raise ValueError(
+                f"{str(source.path)!r} has {len(image)} channels, the first image of domain {domain} has {channels}."
+            )
+        if self.load_size is not None:
+            image = _resize(image, self.load_size if self.training else self.image_size)
+        if not self.training:
+            return image
+        height, width = image.shape[1:]
+        if min(height, width) < self.image_size:
+            raise ValueError(
+                f"{str(source.path)!r} is {width}x{height} px, smaller than the crop of {self.image_size}.\n"
+                "Lower data.image_size, or set data.load_size, to which images are resized first."
+            )
+        key = 0 if self.paired else DOMAINS.index(domain)
+        random = np.random.default_rng([self.seed, draw.epoch, draw.position, key])
+        top, left = (int(random.integers(side - self.image_size + 1)) for side in (height, width))
+        image = image[:, top : top + self.image_size, left : left + self.image_size]
+        return image.flip(2) if self.flip and random.random() < 0.5 else image
+
+    def __getitems__(self, draws: list[Draw]) -> dict[str, Tensor | list]:
+        """The batch of these draws; a domain that is absent from all of them has no fields in it."""
+        batch: dict[str, Tensor | list] = {}
+        images: dict[tuple[str, Draw], Tensor] = {}
+
+        def image(domain: str, index: int, draw: Draw) -> Tensor:
+            if (domain, draw) not in images:
+                images[domain, draw] = self._image(domain, index, draw)
+            return images[domain, draw]
+
+        for domain, other in ("ab", "ba"):
+            present = [(draw[2 + DOMAINS.index(domain)], draw) for draw in draws]
+            present = [(index, draw) for index, draw in present if index != ABSENT]
+            if not present:
+                continue
+            batch[domain] = torch.stack([image(domain, *which) for which in present])
+            batch[f"path_{domain}"] = [str(self.sources[domain][index].path) for index, _ in present]
+            if self.truth:
+                batch[f"truth_{other}"] = torch.stack([image(other, *which) for which in present])
+        return batch
+
+
+def _resize(image: Tensor, size: int) -> Tensor:
+    if tuple(image.shape[1:]) == (size, size):
+        return image
+    return F.interpolate(image[None], (size, size), mode="bicubic", antialias=True)[0].clamp_(-1, 1)
+
+
+class ImageFolder(DomainData):
+    """What folders of images have in common; see :class:`PairedFolder` and :class:`UnpairedFolder`.
+
+    Args:
+        root: folder with the data; the environment variable ``CROSSDOMAIN_DATA``, else ``data``, when left out.
+        folder: the dataset's folder below ``root``.
+        download: as everywhere.
+        batch_size: training images of each domain in a batch, in every process; evaluation takes one image at a time
+            where images keep their sizes.
+        num_workers: processes that load.
+        image_size: side of the random square crop in training, in pixels; also the size in evaluation where
+            ``load_size`` is given.
+        load_size: images are resized to a square of this side before the crop; None crops from them as they are, and
+            evaluation leaves them as they are.
+        flip: mirror images at random in training.
+        seed: decides order, crops and flips.
+    """
+
+    domains = ("a", "b")
+    folder = ""
+    pairs = False  # image i of both domains belong together
+    paired = False  # and training may know that
+
+    def __init__(
+        self,
+        root: str | None = None,
+        folder: str | None = None,
+        download: bool = False,
+        batch_size: int = 1,
+        num_workers: int = 2,
+        image_size: int = 256,
+        load_size: int | None = None,
+        flip: bool = True,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(root, download, batch_size, num_workers, image_size, seed)
+        if load_size is not None and load_size < image_size:
+            raise ValueError(
+                f"data.load_size is {load_size}, smaller than data.image_size, {image_size}, which is cropped from it."
+            )
+        self.path = self.root / (self.folder if folder is None else folder)
+        self.load_size = load_size
+        self.flip = flip
+        if load_size is None:
+            self.evaluation_batch_size = 1
+        self._first: dict[str, Tensor] = {}
+
+    def sources(self, name: str) -> tuple[list[Source], list[Source]]:
+        """Images of both domains in the split ``train``, ``val`` or ``test``."""
+        raise NotImplementedError
+
+    def _first_image(self, domain: str) -> Tensor:
+        """The first training image of a domain, which tells channels and depth."""
+        if domain not in self._first:
+            for d, found in zip(DOMAINS, self.sources("train"), strict=True):
+                self._first[d] = found[0].read()
+        return self._first[domain]
+
+    @property
+    def channels_a(self) -> int:
+        """Channels of domain a, those of its first training image."""
+        return len(self._first_image("a"))
+
+    @property
+    def channels_b(self) -> int:
+        """Channels of domain b, likewise."""
+        return len(self._first_image("b"))
+
+    @property
+    def levels(self) -> int:
+        """How many values a pixel can take, in the deeper of the two domains."""
+        return max(levels_of(self._first_image(domain)) for domain in DOMAINS)
+
+    def split(self, name: str) -> FolderImages:
+        """List one split; images are read when a batch needs them."""
+        a, b = self.sources(name)
+        training = name == "train"
+        return FolderImages(
+            a,
+            b,
+            (self.channels_a, self.channels_b),
+            self.image_size,
+            self.load_size,
+            self.flip,
+            training,
+            paired=self.paired,
+            truth=self.paired if training else self.pairs,
+            seed=self.seed,
+        )
+
+    def _folder_of(self, *names: str) -> Path:
+        """The first of these folders that exists."""
+        found = [self.path / name for name in names if (self.path / name).is_dir()]
+        if not found:
+            raise FileNotFoundError(
+                f"There is no folder {' or '.join(names)} in {str(self.path.resolve())!r}.\n"
+                "Set data.root or CROSSDOMAIN_DATA to where the data is, and data.folder to its folder there."
+            )
+        return found[0]
+
+
+# Which folders may hold a split, the best first: not every dataset has all three.
+SPLIT_FOLDERS = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}
+
+
+class PairedFolder(ImageFolder):
+    """Pairs of images: one file for both, side by side, or folders ``A`` and ``B`` with files of the same names.
+
+    Splits are the folders ``train``, ``val`` and ``test``; where one of the last two is missing the other one stands
+    for it. In files that hold both, a is on the left and b on the right, as pix2pix has them. Evaluation batches carry
+    ``truth_a`` and ``truth_b``.
+
+    Args:
+        paired: training draws pairs and knows their truth; False draws both domains independently, for unpaired
+            methods, which are then still validated against the truth.
+        options: those of :class:`ImageFolder`.
+    """
+
+    pairs = True
+
+    def __init__(
+        self,
+        root: str | None = None,
+        folder: str | None = None,
+        download: bool = False,
+        batch_size: int = 1,
+        num_workers: int = 2,
+        image_size: int = 256,
+        load_size: int | None = None,
+        flip: bool = True,
+        seed: int = 0,
+        paired: bool = True,
+    ) -> None:
+        super().__init__(root, folder, download, batch_size, num_workers, image_size, load_size, flip, seed)
+        self.paired = paired
+
+    def sources(self, name: str) -> tuple[list[Source], list[Source]]:
+        """Pairs of the split, at the same place in both lists."""
+        folder = self._folder_of(*SPLIT_FOLDERS[name])
+        if not (folder / "A").is_dir():
+            files = list_images(folder)
+            return [Source(file, "left") for file in files], [Source(file, "right") for file in files]
+        files = {side: {file.stem: file for file in list_images(folder / side)} for side in "AB"}
+        alone = sorted(set(files["A"]) ^ set(files["B"]))
+        if alone:
+            side = "A" if alone[0] in files["A"] else "B"
+            raise ValueError(
+                f"{str(files[side][alone[0]])!r} has no partner in {'AB'.replace(side, '')} "
+                f"({len(alone)} such files).\nGive both images of a pair the same name, or use UnpairedFolder."
+            )
+        stems = sorted(files["A"])
+        return [Source(files["A"][stem]) for stem in stems], [Source(files["B"][stem]) for stem in stems]
+
+
+class UnpairedFolder(ImageFolder):
+    """Folders ``trainA``, ``trainB``, ``testA``, ``testB`` and, where there are, ``valA`` and ``valB``.
+
+    Where val or test is missing, the other one stands for it. Arguments are those of :class:`ImageFolder`.
+    """
+
+    def sources(self, name: str) -> tuple[list[Source], list[Source]]:
+        """Images of the split in both domains."""
+        folders = [self._folder_of(*(f"{split}{side}" for split in SPLIT_FOLDERS[name])) for side in "AB"]
+        return tuple([Source(file) for file in list_images(folder)] for folder in folders)
+
+
+class Facades(PairedFolder):
+    """CMP Facades as pix2pix has them: a photo, b labels; 400 / 100 / 106 pairs of 256x256 px.
+
+    The folders ``train``, ``val`` and ``test`` lie in ``root/facades``. Labels to photo is ``b2a``. Arguments are those
+    of :class:`PairedFolder`.
+    """
+
+    domains = ("photo", "labels")
+    folder = "facades"

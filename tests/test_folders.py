@@ -1,0 +1,219 @@
+"""Image folders: layouts, depths, sizes, crops, and what is said when something is wrong."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from torchvision.io import write_png
+
+from crossdomain.datamodules import Facades, PairedFolder, UnpairedFolder
+from crossdomain.datamodules.image_files import read_image, to_unit_range
+
+REAL = Path(os.environ.get("CROSSDOMAIN_DATA", "nowhere"))
+needs_facades = pytest.mark.skipif(not (REAL / "facades").is_dir(), reason="CROSSDOMAIN_DATA has no facades")
+
+
+def png(path, height, width, channels=3, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (channels, height, width), dtype=np.uint8))
+    write_png(image, str(path))
+    return image
+
+
+@pytest.fixture
+def side_by_side(tmp_path):
+    """Six pairs of 20x24 px: a left, b right."""
+    stored = {}
+    for split in ("train", "val"):
+        for i in range(3):
+            stored[split, i] = png(tmp_path / split / f"{i}.png", 20, 48, seed=len(stored))
+    return tmp_path, stored
+
+
+def loaders(data):
+    data.setup("fit")
+    return data.train_dataloader(), data.val_dataloader()
+
+
+@pytest.mark.parametrize("kind", ["grey", "rgb", "rgba", "png16", "tiff16", "tiff5", "tiff5_planes"])
+def test_images_are_read_without_loss(kind, tmp_path):
+    rng = np.random.default_rng(0)
+    channels = {"grey": 1, "rgb": 3, "rgba": 4, "png16": 1, "tiff16": 3}.get(kind, 5)
+    deep = kind not in ("grey", "rgb", "rgba")
+    values = rng.integers(0, 65536 if deep else 256, (7, 5, channels)).astype(np.uint16 if deep else np.uint8)
+    values[0, 0] = np.iinfo(values.dtype).max
+    path = tmp_path / f"image.{'tif' if kind.startswith('tiff') else 'png'}"
+    if kind == "png16":
+        from PIL import Image
+
+        Image.fromarray(values[..., 0]).save(path)
+    elif kind == "tiff16":
+        tifffile.imwrite(path, values, photometric="rgb")
+    elif kind == "tiff5":
+        tifffile.imwrite(path, values, photometric="minisblack", planarconfig="contig")
+    elif kind == "tiff5_planes":
+        tifffile.imwrite(path, values.transpose(2, 0, 1), photometric="minisblack", planarconfig="separate")
+    else:
+        write_png(torch.from_numpy(values).permute(2, 0, 1), str(path)) if channels < 4 else _rgba(path, values)
+    image = read_image(path)
+    assert torch.equal(image.int(), torch.from_numpy(values.astype(np.int32)).permute(2, 0, 1))
+    scaled = to_unit_range(image)
+    assert scaled.max() == 1
+    assert torch.equal(((scaled + 1) * ((65535 if deep else 255) / 2)).round().int(), image.int())
+
+
+def _rgba(path, values):
+    from PIL import Image
+
+    Image.fromarray(values, "RGBA").save(path)
+
+
+def test_pairs_side_by_side_share_crop_and_flip(side_by_side):
+    folder, stored = side_by_side
+    data = PairedFolder(root=str(folder), folder="", image_size=16, batch_size=3, num_workers=0)
+    train, val = loaders(data)
+    assert data.spec() | {"domains": None} == {
+        "domains": None, "channels": [3, 3], "image_size": 16, "resize_filter": "bicubic", "levels": 256,
+    }  # fmt: skip
+    flips, corners = set(), set()
+    for epoch in range(8):
+        train.sampler.set_epoch(epoch)
+        for batch in train:
+            assert torch.equal(batch["truth_b"], batch["b"])
+            assert torch.equal(batch["truth_a"], batch["a"])
+            for image_a, image_b, path in zip(batch["a"], batch["b"], batch["path_a"], strict=True):
+                whole = to_unit_range(stored["train", int(Path(path).stem)])
+                top, left, flipped = find(image_a, whole[:, :, :24])
+                assert (top, left, flipped) == find(image_b, whole[:, :, 24:])
+                flips.add(flipped)
+                corners.add((top, left))
+    assert flips == {True, False}
+    assert len(corners) > 8
+    batch = next(iter(val))
+    assert batch["a"].shape == (1, 3, 20, 24)  # evaluation keeps the size, one image at a time
+    assert torch.equal(batch["a"][0], to_unit_range(stored["val", 0])[:, :, :24])
+    assert torch.equal(batch["truth_b"], batch["b"])
+
+
+def find(crop, image):
+    """Where a crop was taken, and whether it was mirrored."""
+    side = crop.shape[-1]
+    for flipped in (False, True):
+        wanted = crop.flip(2) if flipped else crop
+        for top in range(image.shape[1] - side + 1):
+            for left in range(image.shape[2] - side + 1):
+                if torch.equal(image[:, top : top + side, left : left + side], wanted):
+                    return top, left, flipped
+    raise AssertionError("the crop is not of this image")
+
+
+def test_a_sample_depends_on_seed_epoch_and_place_alone(side_by_side):
+    folder, _ = side_by_side
+    options = {"root": str(folder), "folder": "", "image_size": 16, "batch_size": 3}
+    batches = []
+    for workers, seed in ((0, 0), (2, 0), (0, 1)):
+        train, _ = loaders(PairedFolder(num_workers=workers, seed=seed, **options))
+        train.sampler.set_epoch(2)
+        batches.append(next(iter(train)))
+    assert torch.equal(batches[0]["a"], batches[1]["a"])
+    assert not torch.equal(batches[0]["a"], batches[2]["a"])
+
+
+def test_pairs_can_train_unpaired_and_be_validated_against_the_truth(side_by_side):
+    folder, _ = side_by_side
+    data = PairedFolder(root=str(folder), folder="", image_size=16, batch_size=3, num_workers=0, paired=False)
+    train, val = loaders(data)
+    seen = set()
+    for epoch in range(6):
+        train.sampler.set_epoch(epoch)
+        for batch in train:
+            assert not {"truth_a", "truth_b"} & set(batch)
+            seen.add(tuple(p == q for p, q in zip(batch["path_a"], batch["path_b"], strict=True)))
+    assert len(seen) > 1
+    assert {"truth_a", "truth_b"} <= set(next(iter(val)))
+
+
+def test_two_folders_are_matched_by_name(tmp_path):
+    for split in ("train", "test"):
+        for name in ("x", "y"):
+            png(tmp_path / split / "A" / f"{name}.png", 16, 16, seed=1)
+            png(tmp_path / split / "B" / f"{name}.png", 16, 16, channels=1, seed=2)
+    data = PairedFolder(root=str(tmp_path), folder="", image_size=16, num_workers=0)
+    _, val = loaders(data)  # without val, test stands for it
+    assert (data.channels_a, data.channels_b) == (3, 1)
+    batch = next(iter(val))
+    assert Path(batch["path_a"][0]).parts[-3:] == ("test", "A", "x.png")
+    assert Path(batch["path_b"][0]).parts[-3:] == ("test", "B", "x.png")
+    (tmp_path / "train" / "B" / "y.png").unlink()
+    with pytest.raises(ValueError, match=r"y\.png' has no partner in B \(1 such files\)"):
+        data.sources("train")
+
+
+def test_unpaired_folders_and_resizing(tmp_path):
+    for folder, count in (("trainA", 3), ("trainB", 2), ("testA", 2), ("testB", 1)):
+        for i in range(count):
+            png(tmp_path / folder / f"{i}.png", 30, 40, seed=i)
+    data = UnpairedFolder(root=str(tmp_path), folder="", image_size=16, load_size=20, batch_size=2, num_workers=0)
+    train, val = loaders(data)
+    assert len(train) == 1
+    batch = next(iter(train))
+    assert batch["a"].shape == batch["b"].shape == (2, 3, 16, 16)
+    shapes = [{k: tuple(v.shape) for k, v in batch.items() if k in "ab"} for batch in val]
+    assert shapes == [{"a": (2, 3, 16, 16), "b": (1, 3, 16, 16)}]
+    assert not {"truth_a", "truth_b"} & set(next(iter(val)))
+
+
+def test_what_is_wrong_is_named(side_by_side, tmp_path):
+    folder, _ = side_by_side
+    options = {"root": str(folder), "folder": "", "num_workers": 0}
+    with pytest.raises(FileNotFoundError, match=r"no folder train in .*\nSet data.root"):
+        PairedFolder(root=str(tmp_path / "none"), folder="").sources("train")
+    train, _ = loaders(PairedFolder(image_size=32, **options))
+    with pytest.raises(ValueError, match=r"is 24x20 px, smaller than the crop of 32.\nLower data.image_size"):
+        next(iter(train))
+    with pytest.raises(ValueError, match="load_size is 8, smaller than"):
+        PairedFolder(image_size=16, load_size=8)
+    png(folder / "train" / "1.png", 20, 48, channels=1)
+    png(folder / "train" / "2.png", 20, 47)
+    split = PairedFolder(image_size=16, **options).split("train")
+    assert split.sources["a"][1].read().shape == (1, 20, 24)  # grey, repeated when it is used
+    with pytest.raises(ValueError, match=r"2\.png' is 47 px wide, which two halves cannot share"):
+        split.sources["a"][2].read()
+    whole = (folder / "val" / "0.png").read_bytes()
+    (folder / "train" / "0.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"0\.png' cannot be read as an image"):
+        read_image(folder / "train" / "0.png")
+    shutil.rmtree(folder / "val")
+    (folder / "val").mkdir()
+    with pytest.raises(FileNotFoundError, match="holds no image"):
+        PairedFolder(image_size=16, **options).sources("val")
+
+
+def test_images_of_other_channels_are_refused(tmp_path):
+    png(tmp_path / "trainA" / "0.png", 16, 16)
+    _rgba(tmp_path / "trainA" / "1.png", np.zeros((16, 16, 4), np.uint8))
+    png(tmp_path / "trainB" / "0.png", 16, 16)
+    png(tmp_path / "trainB" / "1.png", 16, 16)
+    data = UnpairedFolder(root=str(tmp_path), folder="", image_size=16, batch_size=2, num_workers=0)
+    dataset = data.split("train")
+    with pytest.raises(ValueError, match=r"1\.png' has 4 channels, the first image of domain a has 3"):
+        dataset.__getitems__([(0, 0, 1, 0)])
+
+
+@needs_facades
+def test_real_facades():
+    data = Facades(root=str(REAL), image_size=128, load_size=143, batch_size=4, num_workers=0)
+    assert data.domains == ("photo", "labels")
+    assert [data.split(name).lengths()[0] for name in ("train", "val", "test")] == [400, 100, 106]
+    train, val = loaders(data)
+    batch = next(iter(train))
+    assert batch["a"].shape == batch["truth_b"].shape == (4, 3, 128, 128)
+    shown = next(iter(val))
+    blueness = {d: float((shown[d][:, 2] - shown[d][:, 0]).mean()) for d in "ab"}
+    assert blueness["b"] > 0.8  # walls and background are blue labels
+    assert abs(blueness["a"]) < 0.4
+    assert torch.equal(shown["truth_a"], shown["a"])
