@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -260,20 +260,8 @@ class PairedFolder(ImageFolder):
 
     pairs = True
 
-    def __init__(
-        self,
-        root: str | None = None,
-        folder: str | None = None,
-        download: bool = False,
-        batch_size: int = 1,
-        num_workers: int = 2,
-        image_size: int = 256,
-        load_size: int | None = None,
-        flip: bool = True,
-        seed: int = 0,
-        paired: bool = True,
-    ) -> None:
-        super().__init__(root, folder, download, batch_size, num_workers, image_size, load_size, flip, seed)
+    def __init__(self, paired: bool = True, **options: Any) -> None:
+        super().__init__(**options)
         self.paired = paired
 
     def sources(self, name: str) -> tuple[list[Source], list[Source]]:

@@ -87,7 +87,7 @@ def snapshot():
 
 @pytest.fixture
 def small_data(tmp_path, monkeypatch):
-    """A root with twenty digits of each dataset, in the files that torchvision reads, and four pairs of Facades."""
+    """A root with twenty digits of each dataset, in the files that torchvision reads, and eight pairs of Facades."""
     rng = np.random.default_rng(0)
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
@@ -111,7 +111,7 @@ def small_data(tmp_path, monkeypatch):
         scipy.io.savemat(tmp_path / "SVHN" / f"{split}_32x32.mat", {"X": pixels, "y": labels.astype(np.uint8)})
     for split in ("train", "val", "test"):
         (tmp_path / "facades" / split).mkdir(parents=True)
-        for i in range(4):
+        for i in range(8):
             pair = torch.from_numpy(rng.integers(0, 256, (3, 64, 128), dtype=np.uint8))
             write_jpeg(pair, str(tmp_path / "facades" / split / f"{i + 1}.jpg"))
     monkeypatch.setattr(datasets.SVHN, "_check_integrity", lambda self: True)

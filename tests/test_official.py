@@ -57,7 +57,7 @@ def test_imported_checkpoint_loads_by_the_face_and_translates(reference, file, t
 
 
 def test_files_that_are_something_else_are_refused(reference, file, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no file"):
+    with pytest.raises(FileNotFoundError, match="There is no checkpoint"):
         import_official(tmp_path / "none.pth", "alignflow")
     with pytest.raises(ValueError, match="Known: alignflow"):
         import_official(file, "alignflw")

@@ -6,37 +6,16 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from crossdomain.flows import RealNVP
 from crossdomain.method import Method
 from crossdomain.methods import AlignFlow
 from crossdomain.networks import PatchCritic
+from crossdomain.serialization import read_plain
 
 State = dict[str, Tensor]
-
-
-def read(path: str | os.PathLike) -> dict:
-    """Read a file of weights onto the CPU, without running any code that it may contain.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it does not hold weights.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no file {str(path)!r}.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged files make torch raise almost anything
-        raise ValueError(
-            f"{str(path)!r} cannot be read: it is damaged, or holds more than plain values and weights."
-        ) from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{str(path)!r} holds a {type(content).__name__}, expected a dict of weights.")
-    return content
 
 
 def _below(state: Mapping[str, Tensor], prefix: str) -> State:
@@ -148,7 +127,9 @@ def import_official(path: str | os.PathLike, origin: str) -> Method:
     """
     if origin not in ORIGINS:
         raise ValueError(f"Nothing is known of {origin!r}. Known: {', '.join(ORIGINS)}.")
-    content = read(path)
+    content = read_plain(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{str(path)!r} holds a {type(content).__name__}, expected a dict of weights.")
     try:
         return ORIGINS[origin](content).eval()
     except (KeyError, RuntimeError) as error:

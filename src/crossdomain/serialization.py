@@ -143,6 +143,23 @@ def sha256(path: str | os.PathLike) -> str:
     return digest.hexdigest()
 
 
+def read_plain(path: str | os.PathLike) -> Any:
+    """Read a file that torch wrote onto the CPU, without running any code that it may contain.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or holds more than plain values and tensors.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no checkpoint {str(path)!r}.")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged files make torch raise almost anything
+        raise ValueError(
+            f"{str(path)!r} cannot be read as a checkpoint: it is damaged, or holds more than plain values and weights."
+        ) from error
+
+
 def read(path: str | os.PathLike, expected_sha256: str | None = None) -> dict[str, Any]:
     """Read a checkpoint of the zoo onto the CPU, without running any code that it may contain.
 
@@ -155,19 +172,12 @@ def read(path: str | os.PathLike, expected_sha256: str | None = None) -> dict[st
         ValueError: the hash differs, or the file is not a checkpoint of the zoo.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no checkpoint {str(path)!r}.")
-    if expected_sha256 is not None and (found := sha256(path)) != expected_sha256:
+    if expected_sha256 is not None and path.is_file() and (found := sha256(path)) != expected_sha256:
         raise ValueError(
             f"{str(path)!r} is corrupted or not the file it should be.\n"
             f"Its SHA-256 is {found}, expected {expected_sha256}."
         )
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged files make torch raise almost anything
-        raise ValueError(
-            f"{str(path)!r} cannot be read as a checkpoint: it is damaged, or holds more than plain values and weights."
-        ) from error
+    checkpoint = read_plain(path)
     if not isinstance(checkpoint, dict) or "crossdomain" not in checkpoint:
         raise ValueError(f"{str(path)!r} is not a checkpoint of crossdomain (it has no entry 'crossdomain').")
     if checkpoint["crossdomain"]["format"] > FORMAT:
