@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ import tifffile
 import torch
 from torchvision.io import write_png
 
+from crossdomain.callbacks import PredictionWriter
 from crossdomain.datamodules import Facades, PairedFolder, UnpairedFolder
 from crossdomain.datamodules.image_files import read_image, to_unit_range
+from crossdomain.methods import Pix2Pix
+from crossdomain.networks import PatchCritic, UNetGenerator
 
 REAL = Path(os.environ.get("CROSSDOMAIN_DATA", "nowhere"))
 needs_facades = pytest.mark.skipif(not (REAL / "facades").is_dir(), reason="CROSSDOMAIN_DATA has no facades")
@@ -202,6 +206,35 @@ def test_images_of_other_channels_are_refused(tmp_path):
     dataset = data.split("train")
     with pytest.raises(ValueError, match=r"1\.png' has 4 channels, the first image of domain a has 3"):
         dataset.__getitems__([(0, 0, 1, 0)])
+
+
+@pytest.mark.parametrize(("channels", "dtype"), [(3, np.uint16), (5, np.uint8), (5, np.uint16)])
+def test_deep_images_of_many_channels_go_through_training_and_prediction(channels, dtype, tmp_path, trainer):
+    top = np.iinfo(dtype).max
+    for split in ("train", "test"):
+        for side in "AB":
+            (tmp_path / split / side).mkdir(parents=True)
+            for i in range(2):
+                values = np.random.default_rng(i).integers(0, top, (21, 18, channels), dtype=dtype)
+                tifffile.imwrite(
+                    tmp_path / split / side / f"scene{i}.tif", values, photometric="minisblack", planarconfig="contig"
+                )
+    data = PairedFolder(root=str(tmp_path), folder="", image_size=16, num_workers=0)
+    generator = partial(UNetGenerator, width=4, levels=3)
+    method = Pix2Pix(channels, generator=generator, critic=partial(PatchCritic, width=4, layers=1, norm="batch"))
+    trainer().fit(method, data)
+    assert method.data_spec["levels"] == top + 1
+    trainer(callbacks=[PredictionWriter(str(tmp_path / "out"))]).predict(method, data)
+    written = read_image(tmp_path / "out" / "a2b" / "scene1.tif")
+    assert written.shape == (channels, 21, 18)
+    assert written.numpy().dtype == dtype
+    # What was written is what the method makes of the file, to the last bit of its depth.
+    image = to_unit_range(read_image(tmp_path / "test" / "A" / "scene1.tif"))[None]
+    method.eval()
+    method.multimodal = False  # dropout off, to compare
+    trainer(callbacks=[PredictionWriter(str(tmp_path / "still"))]).predict(method, data)
+    again = to_unit_range(read_image(tmp_path / "still" / "a2b" / "scene1.tif"))
+    assert (again - method.translate(image, "a2b")[0].clamp(-1, 1)).abs().max() <= 1.01 / top
 
 
 @needs_facades

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+import tifffile
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
 
 class PredictionWriter(Callback):
-    """Writes translated images as 8-bit PNGs: ``<directory>/<direction>/<name>.png``.
+    """Writes translated images to ``<directory>/<direction>/<name>.png``, or ``.tif``.
 
-    The name is that of the input's file, or its number where the batch has no ``path_a`` or ``path_b``.
+    Grey and RGB images of 8 bits become PNGs; those of 16 bits or of other numbers of channels, which a PNG cannot
+    hold, TIFFs. The depth is that of the data the method was trained on. The name is that of the input's file, or its
+    number where the batch has no ``path_a`` or ``path_b``.
 
     Args:
         directory: where to; the run's log folder, in ``predictions``, when left out.
@@ -48,10 +51,10 @@ class PredictionWriter(Callback):
         """Write the batch."""
         for direction, images in outputs.items():
             names = batch.get(f"path_{direction[0]}")
-            for i, image in enumerate(_to_bytes(images)):
+            for i, values in enumerate(_stored(images, pl_module.data_spec["levels"])):
                 number = self._written[direction] * trainer.world_size + trainer.global_rank
                 name = Path(names[i]).stem if names else f"{number:06d}"
-                Image.fromarray(image).save(self._folder / direction / f"{name}.png")
+                _write(values, self._folder / direction / name)
                 self._written[direction] += 1
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -61,7 +64,18 @@ class PredictionWriter(Callback):
             print(f"Wrote {counts} to {self._folder}")
 
 
-def _to_bytes(images: Tensor) -> Any:
-    """(N, C, H, W) in [-1, 1] to uint8 arrays (N, H, W) for one channel, (N, H, W, 3) for three."""
-    values = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    return values[..., 0] if values.shape[-1] == 1 else values
+def _stored(images: Tensor, levels: int) -> np.ndarray:
+    """(N, C, H, W) in [-1, 1] to arrays (N, H, W, C), uint8 for 256 levels, else uint16."""
+    top = levels - 1
+    values = ((images.double() + 1) * (top / 2)).round().clamp(0, top).permute(0, 2, 3, 1).cpu().numpy()
+    return values.astype(np.uint8 if levels <= 256 else np.uint16)
+
+
+def _write(values: np.ndarray, path: Path) -> None:
+    """(H, W, C) to ``path`` with the suffix of the format that can hold it."""
+    channels = values.shape[-1]
+    if values.dtype == np.uint8 and channels in (1, 3):
+        Image.fromarray(values[..., 0] if channels == 1 else values).save(f"{path}.png")
+    else:
+        colours = "rgb" if channels in (3, 4) else "minisblack"
+        tifffile.imwrite(f"{path}.tif", values, photometric=colours, planarconfig="contig")
