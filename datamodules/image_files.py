@@ -1,4 +1,4 @@
-"""Image files to tensors, whatever their depth and number of channels."""
+"""Image files to tensors and back, whatever their depth and number of channels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import torch
+from PIL import Image
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image, read_file
 
@@ -70,3 +71,29 @@ def levels_of(image: Tensor) -> int:
 def to_unit_range(image: Tensor) -> Tensor:
     """A stored image (uint8 or uint16) to float32 in [-1, 1]; the largest stored value becomes 1."""
     return image.float().mul_(2 / (levels_of(image) - 1)).sub_(1)
+
+
+def write_image(image: Tensor, path: Path, levels: int = 256) -> Path:
+    """Write an image in the format that can hold it.
+
+    Args:
+        image: (C, H, W) in [-1, 1]; what lies outside is cut off.
+        path: the file without its suffix. Grey and RGB of 8 bits become ``.png``, all others ``.tif``.
+        levels: 256 for 8 bits, 65536 for 16.
+
+    Returns:
+        The file.
+    """
+    top = levels - 1
+    values = ((image.double() + 1) * (top / 2)).round().clamp(0, top).permute(1, 2, 0).cpu().numpy()
+    channels = values.shape[-1]
+    if levels <= 256 and channels in (1, 3):
+        file = path.with_name(f"{path.name}.png")
+        values = values.astype(np.uint8)
+        Image.fromarray(values[..., 0] if channels == 1 else values).save(file)
+        return file
+    file = path.with_name(f"{path.name}.tif")
+    colours = "rgb" if channels in (3, 4) else "minisblack"
+    values = values.astype(np.uint8 if levels <= 256 else np.uint16)
+    tifffile.imwrite(file, values, photometric=colours, planarconfig="contig")
+    return file

@@ -92,8 +92,23 @@ def _import(options: argparse.Namespace) -> None:
     print(f"{options.output}: {type(method).__name__}, {sum(p.numel() for p in method.parameters()):,} parameters")
 
 
+def _translate(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from crossdomain.translation import find_images, translate_files
+
+    total = len(find_images(options.paths)) * options.samples
+    method = hub.load(options.model, options.device)
+    written = translate_files(
+        method, options.paths, options.output, options.direction, samples=options.samples, seed=options.seed
+    )
+    for _ in tqdm(written, total=total, unit="image"):
+        pass
+    print(f"Wrote {total} images to {options.output}")
+
+
 def crossdomain(args: list[str] | None = None) -> None:
-    """The ``crossdomain`` command: list what the zoo has, run the domain adaptation table, import official weights."""
+    """The ``crossdomain`` command: list what the zoo has, translate, adapt, import official weights."""
     parser = argparse.ArgumentParser("crossdomain", description="A model zoo for moving images between domains.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -105,6 +120,15 @@ def crossdomain(args: list[str] | None = None) -> None:
         "--semantic", action="store_true", help="semantic consistency, with the classifier trained on the source"
     )
     adapt.set_defaults(action=_adapt)
+    translate = commands.add_parser("translate", help="translate image files, at their own size")
+    translate.add_argument("model", help="a checkpoint: its path, or a name of the zoo")
+    translate.add_argument("paths", nargs="+", help="image files, folders, patterns")
+    translate.add_argument("--output", required=True, help="folder to write to, under the same names")
+    translate.add_argument("--direction", choices=["a2b", "b2a"], help="needed where the method goes both ways")
+    translate.add_argument("--samples", type=int, default=1, help="outputs for each image (default: 1)")
+    translate.add_argument("--seed", type=int, default=0, help="decides the outputs of a method that has many")
+    translate.add_argument("--device", default="cpu", help="such as cuda (default: cpu)")
+    translate.set_defaults(action=_translate)
     importer = commands.add_parser("import", help="turn the authors' published weights into a checkpoint of the zoo")
     importer.add_argument("file", help="what the official code wrote")
     importer.add_argument("--from", dest="origin", required=True, help="the official code: alignflow")

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tifffile
 from lightning.pytorch import Callback, LightningModule, Trainer
-from PIL import Image
-from torch import Tensor
+
+from crossdomain.datamodules.image_files import write_image
 
 
 class PredictionWriter(Callback):
@@ -51,10 +49,10 @@ class PredictionWriter(Callback):
         """Write the batch."""
         for direction, images in outputs.items():
             names = batch.get(f"path_{direction[0]}")
-            for i, values in enumerate(_stored(images, pl_module.data_spec["levels"])):
+            for i, image in enumerate(images):
                 number = self._written[direction] * trainer.world_size + trainer.global_rank
                 name = Path(names[i]).stem if names else f"{number:06d}"
-                _write(values, self._folder / direction / name)
+                write_image(image, self._folder / direction / name, pl_module.data_spec["levels"])
                 self._written[direction] += 1
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -62,20 +60,3 @@ class PredictionWriter(Callback):
         if trainer.is_global_zero:
             counts = ", ".join(f"{count} {direction}" for direction, count in self._written.items())
             print(f"Wrote {counts} to {self._folder}")
-
-
-def _stored(images: Tensor, levels: int) -> np.ndarray:
-    """(N, C, H, W) in [-1, 1] to arrays (N, H, W, C), uint8 for 256 levels, else uint16."""
-    top = levels - 1
-    values = ((images.double() + 1) * (top / 2)).round().clamp(0, top).permute(0, 2, 3, 1).cpu().numpy()
-    return values.astype(np.uint8 if levels <= 256 else np.uint16)
-
-
-def _write(values: np.ndarray, path: Path) -> None:
-    """(H, W, C) to ``path`` with the suffix of the format that can hold it."""
-    channels = values.shape[-1]
-    if values.dtype == np.uint8 and channels in (1, 3):
-        Image.fromarray(values[..., 0] if channels == 1 else values).save(f"{path}.png")
-    else:
-        colours = "rgb" if channels in (3, 4) else "minisblack"
-        tifffile.imwrite(f"{path}.tif", values, photometric=colours, planarconfig="contig")
