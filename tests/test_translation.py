@@ -16,7 +16,7 @@ from crossdomain.translation import translate_files
 
 
 def generator(in_channels: int, out_channels: int) -> UNetGenerator:
-    return UNetGenerator(in_channels, out_channels, width=4, levels=5)
+    return UNetGenerator(in_channels, out_channels, width=4, levels=6)
 
 
 @pytest.fixture
@@ -83,10 +83,7 @@ def test_mistakes_are_one_message_and_leave_nothing(model, tmp_path, capsys):
         with pytest.raises(SystemExit) as exit_info:
             crossdomain_command(["translate", model, *arguments, "--output", str(output)])
         assert exit_info.value.code == 1
-        errors = [
-            line for line in capsys.readouterr().err.splitlines() if "image/s" not in line and "?image" not in line
-        ]
-        assert message in errors[-1] or message in "\n".join(errors)
+        assert message in capsys.readouterr().err
         assert not output.exists()
     with pytest.raises(SystemExit):
         crossdomain_command(["translate", "alignflow-digits", str(tmp_path / "in"), "--output", str(output)])
