@@ -3,10 +3,11 @@
 from .base import DomainData
 from .digit_pair import DigitPair
 from .digits import Digits
-from .folders import Facades, PairedFolder, UnpairedFolder
+from .folders import Cityscapes, Facades, Maps, PairedFolder, UnpairedFolder
 from .loading import DomainImages, Draw, DrawSampler, ResumableLoader, make_loader
 
 __all__ = [
+    "Cityscapes",
     "DigitPair",
     "Digits",
     "DomainData",
@@ -14,6 +15,7 @@ __all__ = [
     "Draw",
     "DrawSampler",
     "Facades",
+    "Maps",
     "PairedFolder",
     "ResumableLoader",
     "UnpairedFolder",

@@ -146,7 +146,7 @@ class ImageFolder(DomainData):
     Args:
         root: folder with the data; the environment variable ``CROSSDOMAIN_DATA``, else ``data``, when left out.
         folder: the dataset's folder below ``root``.
-        download: as everywhere.
+        download: refused while the folder is missing: there is nothing to fetch it from yet.
         batch_size: training images of each domain in a batch, in every process; evaluation takes one image at a time
             where images keep their sizes.
         num_workers: processes that load.
@@ -186,6 +186,14 @@ class ImageFolder(DomainData):
         if load_size is None:
             self.evaluation_batch_size = 1
         self._first: dict[str, Tensor] = {}
+
+    def prepare_data(self) -> None:
+        """Refuse to download: these folders are the user's."""
+        if self.download and not self.path.is_dir():
+            raise ValueError(
+                f"{type(self).__name__} cannot be downloaded yet, and there is no folder {str(self.path)!r}.\n"
+                "Put the images there, or set data.root and data.folder to where they are."
+            )
 
     def sources(self, name: str) -> tuple[list[Source], list[Source]]:
         """Images of both domains in the split ``train``, ``val`` or ``test``."""
@@ -303,3 +311,24 @@ class Facades(PairedFolder):
 
     domains = ("photo", "labels")
     folder = "facades"
+
+
+class Maps(PairedFolder):
+    """Google Maps as pix2pix has them: a aerial photo, b map; 1,096 / 1,098 pairs of 600x600 px in train / val.
+
+    The folders ``train`` and ``val`` lie in ``root/maps``. Arguments are those of :class:`PairedFolder`.
+    """
+
+    domains = ("aerial", "map")
+    folder = "maps"
+
+
+class Cityscapes(PairedFolder):
+    """Cityscapes as pix2pix has them: a photo, b labels; 2,975 / 500 pairs of 256x256 px in train / val.
+
+    The folders ``train`` and ``val`` lie in ``root/cityscapes``. Labels to photo is ``b2a``. Arguments are those of
+    :class:`PairedFolder`.
+    """
+
+    domains = ("photo", "labels")
+    folder = "cityscapes"

@@ -12,7 +12,8 @@ import torch
 from torchvision.io import write_png
 
 from crossdomain.callbacks import PredictionWriter
-from crossdomain.datamodules import Facades, PairedFolder, UnpairedFolder
+from crossdomain.cli import crossdomain as crossdomain_command
+from crossdomain.datamodules import Cityscapes, Facades, Maps, PairedFolder, UnpairedFolder
 from crossdomain.datamodules.image_files import read_image, to_unit_range
 from crossdomain.methods import Pix2Pix
 from crossdomain.networks import PatchCritic, UNetGenerator
@@ -197,6 +198,17 @@ def test_what_is_wrong_is_named(side_by_side, tmp_path):
         PairedFolder(image_size=16, **options).sources("val")
 
 
+@pytest.mark.parametrize(("make", "folder"), [(Facades, "facades"), (Maps, "maps"), (Cityscapes, "cityscapes")])
+def test_datasets_are_folders_below_the_root(make, folder, tmp_path):
+    for split in ("train", "val"):
+        png(tmp_path / folder / split / "1.png", 16, 32)
+    data = make(root=str(tmp_path), image_size=16, num_workers=0)
+    _, val = loaders(data)
+    assert next(iter(val))["path_a"] == [str(tmp_path / folder / "val" / "1.png")]
+    with pytest.raises(ValueError, match=f"{make.__name__} cannot be downloaded yet"):
+        make(root=str(tmp_path / "none"), download=True).prepare_data()
+
+
 def test_images_of_other_channels_are_refused(tmp_path):
     png(tmp_path / "trainA" / "0.png", 16, 16)
     _rgba(tmp_path / "trainA" / "1.png", np.zeros((16, 16, 4), np.uint8))
@@ -206,6 +218,29 @@ def test_images_of_other_channels_are_refused(tmp_path):
     dataset = data.split("train")
     with pytest.raises(ValueError, match=r"1\.png' has 4 channels, the first image of domain a has 3"):
         dataset.__getitems__([(0, 0, 1, 0)])
+
+
+def test_data_check_names_what_is_wrong(tmp_path, capsys):
+    for side, count in (("A", 3), ("B", 2)):
+        for i in range(count):
+            png(tmp_path / "train" / side / f"{i}.png", 20, 16 if i else 24)
+    (tmp_path / "train" / "B" / "1.png").write_bytes(b"half")
+    with pytest.raises(SystemExit) as exit_info:
+        crossdomain_command(["data", "check", str(tmp_path)])
+    assert exit_info.value.code == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"{tmp_path / 'train' / 'A'}: 3 images" in lines
+    assert "        2 of 16x20 px, 3 channel(s), 8 bits" in lines
+    assert sum(line.startswith("problem: ") for line in lines) == 2
+    assert any("B/1.png' cannot be read as an image" in line for line in lines)
+    assert any("A/2.png' has no partner in B" in line for line in lines)
+    png(tmp_path / "train" / "B" / "1.png", 20, 16)
+    (tmp_path / "train" / "A" / "2.png").unlink()
+    crossdomain_command(["data", "check", str(tmp_path)])
+    assert capsys.readouterr().out.splitlines()[-1] == "0 problem(s)"
+    with pytest.raises(SystemExit):
+        crossdomain_command(["data", "check", str(tmp_path / "none")])
+    assert "There is no folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("channels", "dtype"), [(3, np.uint16), (5, np.uint8), (5, np.uint16)])

@@ -107,8 +107,21 @@ def _translate(options: argparse.Namespace) -> None:
     print(f"Wrote {total} images to {options.output}")
 
 
+def _check(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from tqdm import tqdm
+
+    from crossdomain.datamodules.inspection import inspect_folder
+
+    report = inspect_folder(Path(options.path), tqdm)
+    print(report)
+    if report.problems:
+        sys.exit(1)
+
+
 def crossdomain(args: list[str] | None = None) -> None:
-    """The ``crossdomain`` command: list what the zoo has, translate, adapt, import official weights."""
+    """The ``crossdomain`` command: list what the zoo has, translate, adapt, check data, import official weights."""
     parser = argparse.ArgumentParser("crossdomain", description="A model zoo for moving images between domains.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -129,6 +142,10 @@ def crossdomain(args: list[str] | None = None) -> None:
     translate.add_argument("--seed", type=int, default=0, help="decides the outputs of a method that has many")
     translate.add_argument("--device", default="cpu", help="such as cuda (default: cpu)")
     translate.set_defaults(action=_translate)
+    data = commands.add_parser("data", help="look after data").add_subparsers(dest="task", required=True)
+    check = data.add_parser("check", help="counts, sizes and kinds of the images in a folder, and what is wrong")
+    check.add_argument("path", help="the folder")
+    check.set_defaults(action=_check)
     importer = commands.add_parser("import", help="turn the authors' published weights into a checkpoint of the zoo")
     importer.add_argument("file", help="what the official code wrote")
     importer.add_argument("--from", dest="origin", required=True, help="the official code: alignflow")
