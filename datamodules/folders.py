@@ -147,7 +147,7 @@ class ImageFolder(DomainData):
         root: folder with the data; the environment variable ``CROSSDOMAIN_DATA``, else ``data``, when left out.
         folder: the dataset's folder below ``root``.
         download: refused while the folder is missing: there is nothing to fetch it from yet.
-        batch_size: training images of each domain in a batch, in every process; evaluation takes one image at a time
+        batch_size: training images of each domain in a batch, in every process; evaluation takes 8, or one at a time
             where images keep their sizes.
         num_workers: processes that load.
         image_size: side of the random square crop in training, in pixels; also the size in evaluation where
@@ -183,8 +183,7 @@ class ImageFolder(DomainData):
         self.path = self.root / (self.folder if folder is None else folder)
         self.load_size = load_size
         self.flip = flip
-        if load_size is None:
-            self.evaluation_batch_size = 1
+        self.evaluation_batch_size = 1 if load_size is None else 8
         self._first: dict[str, Tensor] = {}
 
     def prepare_data(self) -> None:

@@ -88,7 +88,7 @@ def test_judge_scores_translations_and_stays_out_of_the_method(trainer, tmp_path
     assert "test/accuracy_b2a" not in metrics
     assert set(method.state_dict()) == before
     run.save_checkpoint(tmp_path / "method.ckpt")
-    with pytest.raises(ValueError, match=r"judge_a is .* a AlignFlow, but has to be a classifier"):
+    with pytest.raises(ValueError, match=r"judge_a is .* a AlignFlow, which cannot classify"):
         trainer(callbacks=[Evaluation(judge_a=str(tmp_path / "method.ckpt"))]).validate(alignflow(), Digits())
 
 

@@ -69,12 +69,7 @@ class Evaluation(Callback):
         """Load the judges."""
         for domain, path in self.judge_paths.items():
             if path is not None and domain not in self.judges:
-                judge = serialization.rebuild(serialization.read(path))
-                if not hasattr(judge, "classify"):
-                    raise ValueError(
-                        f"judge_{domain} is {path!r}, a {type(judge).__name__}, but has to be a classifier."
-                    )
-                self.judges[domain] = judge.requires_grad_(False)
+                self.judges[domain] = serialization.companion(path, f"judge_{domain}", "classify")
 
     def _metric(self, kind: str, name: str, device: torch.device, levels: int = 256) -> Metric:
         if (kind, name) not in self._metrics:

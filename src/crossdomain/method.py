@@ -21,6 +21,7 @@ from crossdomain import serialization
 from crossdomain.evaluation import Evaluation
 from crossdomain.optimization import OptimizerFactory, ScheduleFactory, adam
 from crossdomain.pool import ImagePool
+from crossdomain.serialization import companion as companion  # methods know no file format
 
 NetworkFactory = Callable[[int, int], nn.Module]
 """Makes a network from the number of channels in and out."""
@@ -51,20 +52,6 @@ def _kept_randomness(seed: int) -> Iterator[None]:
         yield
     finally:
         serialization.set_random_state(state)
-
-
-def companion(path: str, option: str, offers: str) -> LightningModule:
-    """The method of a checkpoint that helps another one: frozen, in evaluation mode.
-
-    Args:
-        path: the checkpoint.
-        option: whose value it is, for the error message.
-        offers: what it must be able to do, such as ``classify``.
-    """
-    found = serialization.rebuild(serialization.read(path))
-    if not hasattr(found, offers):
-        raise ValueError(f"{option} is {path!r}, a {type(found).__name__}, which cannot {offers}.")
-    return found.requires_grad_(False)
 
 
 def _detached(value: Any) -> Any:

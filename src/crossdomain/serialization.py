@@ -251,6 +251,24 @@ def _check_function(name: str, path: str) -> None:
         raise ValueError(f"The checkpoint's {name} is {path!r}, which is no function with an annotated result.")
 
 
+def companion(path: str, option: str, offers: str) -> LightningModule:
+    """The method of a checkpoint that helps another one: frozen, in evaluation mode.
+
+    Args:
+        path: the checkpoint.
+        option: whose value it is, for the error message.
+        offers: what it must be able to do, such as ``classify``.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: it cannot be read, or not do that.
+    """
+    found = rebuild(read(path))
+    if not hasattr(found, offers):
+        raise ValueError(f"{option} is {path!r}, a {type(found).__name__}, which cannot {offers}.")
+    return found.requires_grad_(False)
+
+
 # --- writing ---------------------------------------------------------------------------------------------------
 
 
