@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -26,9 +28,9 @@ class Source(NamedTuple):
     path: Path
     half: Half | None = None
 
-    def read(self) -> Tensor:
-        """The stored image, (C, H, W), uint8 or uint16."""
-        image = read_image(self.path)
+    def read(self, read_file: Callable[[Path], Tensor] = read_image) -> Tensor:
+        """The stored image, (C, H, W), uint8 or uint16; ``read_file`` may remember files that hold two."""
+        image = read_file(self.path)
         if self.half is None:
             return image
         if image.shape[2] % 2:
@@ -86,10 +88,10 @@ class FolderImages(Dataset):
     def __len__(self) -> int:
         return max(self.lengths())
 
-    def _image(self, domain: str, index: int, draw: Draw) -> Tensor:
+    def _image(self, domain: str, index: int, draw: Draw, read_file: Callable[[Path], Tensor]) -> Tensor:
         """One image of the domain, float32 (C, h, w) in [-1, 1]."""
         source, channels = self.sources[domain][index], self.channels[domain]
-        image = to_unit_range(source.read())
+        image = to_unit_range(source.read(read_file))
         if len(image) == 1:
             image = image.expand(channels, -1, -1)
         if len(image) != channels:
@@ -115,12 +117,12 @@ class FolderImages(Dataset):
     def __getitems__(self, draws: list[Draw]) -> dict[str, Tensor | list]:
         """The batch of these draws; a domain that is absent from all of them has no fields in it."""
         batch: dict[str, Tensor | list] = {}
-        images: dict[tuple[str, Draw], Tensor] = {}
+        # Both images of a pair may lie in one file, and each is its own and the other's truth.
+        read_once = cache(read_image)
 
+        @cache
         def image(domain: str, index: int, draw: Draw) -> Tensor:
-            if (domain, draw) not in images:
-                images[domain, draw] = self._image(domain, index, draw)
-            return images[domain, draw]
+            return self._image(domain, index, draw, read_once)
 
         for domain, other in ("ab", "ba"):
             present = [(draw[2 + DOMAINS.index(domain)], draw) for draw in draws]
@@ -194,9 +196,9 @@ class ImageFolder(DomainData):
                 "Put the images there, or set data.root and data.folder to where they are."
             )
 
+    @abstractmethod
     def sources(self, name: str) -> tuple[list[Source], list[Source]]:
         """Images of both domains in the split ``train``, ``val`` or ``test``."""
-        raise NotImplementedError
 
     def _first_image(self, domain: str) -> Tensor:
         """The first training image of a domain, which tells channels and depth."""

@@ -14,15 +14,16 @@ from torchvision.io import ImageReadMode, decode_image, read_file
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 
 
-def list_images(folder: Path) -> list[Path]:
-    """The image files of a folder, by name; hidden files and other kinds are passed over.
+def list_images(folder: Path, recursive: bool = False) -> list[Path]:
+    """The image files of a folder, and of those inside it where ``recursive``, by name; others are passed over.
 
     Raises:
         FileNotFoundError: there is no such folder, or no image in it.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {str(folder)!r}.")
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    files = folder.rglob("*") if recursive else folder.iterdir()
+    found = sorted(p for p in files if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     if not found:
         raise FileNotFoundError(f"The folder {str(folder)!r} holds no image ({', '.join(SUFFIXES)}).")
     return found

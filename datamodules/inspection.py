@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .image_files import SUFFIXES, levels_of, read_image
+from .image_files import levels_of, list_images, read_image
 
 
 @dataclass
@@ -48,11 +48,7 @@ def inspect_folder(path: Path, progress: Callable[[Iterable[Path]], Iterable[Pat
     Raises:
         FileNotFoundError: there is no such folder, or no image below it.
     """
-    if not path.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(path)!r}.")
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    if not files:
-        raise FileNotFoundError(f"The folder {str(path)!r} holds no image ({', '.join(SUFFIXES)}).")
+    files = list_images(path, recursive=True)
     report = FolderReport()
     for file in progress(files):
         kinds = report.folders.setdefault(file.parent, Counter())

@@ -97,11 +97,10 @@ def _translate(options: argparse.Namespace) -> None:
 
     from crossdomain.translation import find_images, translate_files
 
-    total = len(find_images(options.paths)) * options.samples
+    files = find_images(options.paths)
+    total = len(files) * options.samples
     method = hub.load(options.model, options.device)
-    written = translate_files(
-        method, options.paths, options.output, options.direction, samples=options.samples, seed=options.seed
-    )
+    written = translate_files(method, files, options.output, options.direction, options.samples, options.seed)
     for _ in tqdm(written, total=total, unit="image"):
         pass
     print(f"Wrote {total} images to {options.output}")

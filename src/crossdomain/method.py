@@ -462,8 +462,7 @@ class Method(LightningModule, ABC):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the ``crossdomain`` entry; see :mod:`crossdomain.serialization`."""
         self._equalize_buffers()  # all processes go on with what is saved
-        counters = {"rounds": self.rounds, "images_seen": self.images_seen}
-        entry = serialization.header(self, self.data_spec, counters)
+        entry = serialization.header(self)
         pools = {name: pool.state_dict() for name, pool in self._pools().items()}
         mine = {"random": serialization.random_state(), "pools": pools}
         entry["processes"] = [mine]

@@ -28,7 +28,6 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import instantiate_module
-from torch import nn
 
 FORMAT = 1
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
@@ -272,20 +271,15 @@ def companion(path: str, option: str, offers: str) -> LightningModule:
 # --- writing ---------------------------------------------------------------------------------------------------
 
 
-def header(module: nn.Module, spec: Mapping[str, Any], counters: Mapping[str, int]) -> dict[str, Any]:
-    """The ``crossdomain`` entry of a checkpoint.
-
-    Args:
-        module: the method that is saved.
-        spec: the data's domains, channels, image size, resize filter and value levels.
-        counters: rounds, images seen and the like.
-    """
+def header(method: Any) -> dict[str, Any]:
+    """The ``crossdomain`` entry of a checkpoint of ``method``, a :class:`crossdomain.method.Method`."""
     return {
         "format": FORMAT,
         "version": version("crossdomain"),
-        "method": type(module).__name__,
-        **spec,
-        **counters,
+        "method": type(method).__name__,
+        **method.data_spec,
+        "rounds": method.rounds,
+        "images_seen": method.images_seen,
     }
 
 
@@ -296,12 +290,11 @@ def write(method: Any, path: str | os.PathLike) -> None:
         method: a :class:`crossdomain.method.Method`.
         path: the file.
     """
-    counters = {"rounds": method.rounds, "images_seen": method.images_seen}
     checkpoint = {
         "state_dict": method.state_dict(),
         "hyper_parameters": dict(method.hparams),
         "pytorch-lightning_version": version("lightning"),
-        "crossdomain": header(method, method.data_spec, counters),
+        "crossdomain": header(method),
     }
     export(checkpoint, path)
 
