@@ -1,24 +1,32 @@
-"""Networks. Each is made by ``(channels in, channels out) -> nn.Module`` and knows no loss.
+"""Networks. Each is made by ``(channels in, channels out) -> nn.Module``, or with the length of a latent vector as well,
+and knows no loss.
 
 A network that needs images whose sides are multiples of some number says so in its attribute ``total_stride``.
 """
 
 from crossdomain.networks.classifiers import ConvClassifier, TimmClassifier
-from crossdomain.networks.critics import PatchCritic, PixelCritic
-from crossdomain.networks.initialization import initialize_normal
+from crossdomain.networks.critics import MultiScaleCritic, PatchCritic, PixelCritic
+from crossdomain.networks.encoders import ConvEncoder, ResNetEncoder
+from crossdomain.networks.initialization import initialize_normal, initialize_xavier
+from crossdomain.networks.latent_unet import LatentUNetGenerator
 from crossdomain.networks.norms import Norm, make_norm
 from crossdomain.networks.resnet import ResidualBlock, ResNetGenerator
 from crossdomain.networks.unet import UNetGenerator
 
 __all__ = [
     "ConvClassifier",
+    "ConvEncoder",
+    "LatentUNetGenerator",
+    "MultiScaleCritic",
     "Norm",
     "PatchCritic",
     "PixelCritic",
+    "ResNetEncoder",
     "ResNetGenerator",
     "ResidualBlock",
     "TimmClassifier",
     "UNetGenerator",
     "initialize_normal",
+    "initialize_xavier",
     "make_norm",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from crossdomain.networks.initialization import initialize_normal
+from crossdomain.networks.initialization import initialize_normal, initialize_xavier
 from crossdomain.networks.norms import Norm, make_norm
 
 
@@ -84,3 +85,45 @@ class PixelCritic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to logits (N, out_channels, H, W)."""
         return self.net(x)
+
+
+class MultiScaleCritic(nn.Module):
+    """Several :class:`PatchCritic`, each on images of half the size of the one before (Zhu et al., arXiv 1711.11586).
+
+    Each has half the width of the one before. Objectives add up the losses of all scales. At 3 channels, width 64, 3
+    layers and 2 scales it has 3,458,978 parameters.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: logits for each patch.
+        width: width of the critic of the full image.
+        layers: convolutions of stride 2 in each.
+        norm: normalisation in each.
+        scales: how many.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int = 64,
+        layers: int = 3,
+        norm: Norm = "instance",
+        scales: int = 2,
+    ) -> None:
+        super().__init__()
+        if scales < 1:
+            raise ValueError(f"scales is {scales}, but at least 1 critic is needed.")
+        self.critics = nn.ModuleList(
+            PatchCritic(in_channels, out_channels, max(1, width >> scale), layers, norm) for scale in range(scales)
+        )
+        initialize_xavier(self)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(N, in_channels, H, W) to the logits of each scale, (N, out_channels, h, w)."""
+        logits = []
+        for scale, critic in enumerate(self.critics):
+            if scale:
+                x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+            logits.append(critic(x))
+        return logits
