@@ -31,6 +31,7 @@ class Evaluation(Callback):
     ``accuracy_a2b``                ``label_a`` and a judge of b         of the judge on translated images
     ``accuracy_a``                  ``classify`` and ``label_a``         of the method on images as they are
     ``diversity_a2b``               multimodal                           :class:`Diversity`
+    ``reconstruction_mse_a2b``      ``accepts_guide``, ``truth_b``       the truth is the guide
     ``fid_a2b, kid_a2b``            asked for                            torchmetrics, Inception features
     ==============================  ===================================  ======================================
 
@@ -75,6 +76,7 @@ class Evaluation(Callback):
         if (kind, name) not in self._metrics:
             make: dict[str, Callable[[], Metric]] = {
                 "translation": TranslationError,
+                "reconstruction": TranslationError,
                 "cycle": CycleError,
                 "bits_per_dim": lambda: BitsPerDim(levels),
                 "accuracy": MeanMetric,
@@ -110,7 +112,11 @@ class Evaluation(Callback):
         device, images = module.device, batch[source]
         output = module.translate(images, direction, guide=guide, seed=0)
         if f"truth_{target}" in batch:
-            self._metric("translation", direction, device).update(output, batch[f"truth_{target}"])
+            truth = batch[f"truth_{target}"]
+            self._metric("translation", direction, device).update(output, truth)
+            if module.accepts_guide:
+                reconstruction = module.translate(images, direction, guide=truth)
+                self._metric("reconstruction", direction, device).update(reconstruction, truth)
         if DIRECTIONS[target] in module.directions and not module.guided:
             back = module.translate(output, DIRECTIONS[target], seed=0)
             self._metric("cycle", source, device).update(back, images)
@@ -146,7 +152,7 @@ class Evaluation(Callback):
         for kind, name in keys:
             value = self._metric(kind, name, module.device).compute()
             if isinstance(value, dict):
-                prefix = "cycle_" if kind == "cycle" else ""
+                prefix = "" if kind == "translation" else f"{kind}_"
                 results |= {f"{prefix}{part}_{name}": number for part, number in value.items()}
             else:
                 results[f"{kind}_{name}"] = value[0] if kind == "kid" else value
@@ -183,8 +189,14 @@ class Evaluation(Callback):
                 continue
             output = module.translate(images, DIRECTIONS[source], guide=guide, seed=0)
             rows.append((f"to {names[target]}", output))
+            if module.multimodal:
+                others = (module.translate(images, DIRECTIONS[source], guide=guide, seed=seed) for seed in (1, 2))
+                rows += [("  another", other) for other in others]
             if f"truth_{target}" in batch:
-                rows.append(("  truth", batch[f"truth_{target}"][: self.pictures]))
+                truth = batch[f"truth_{target}"][: self.pictures]
+                if module.accepts_guide:
+                    rows.append(("  encoded\n  truth", module.translate(images, DIRECTIONS[source], guide=truth)))
+                rows.append(("  truth", truth))
             if DIRECTIONS[target] in module.directions and not module.guided:
                 rows.append((f"  back to\n  {names[source]}", module.translate(output, DIRECTIONS[target], seed=0)))
         if hasattr(module, "sample"):

@@ -10,3 +10,8 @@ from torch import Tensor
 def standard_normal_log_prob(z: Tensor) -> Tensor:
     """Log-density of ``z`` (N, ...) under N(0, I), summed over all axes but the first; shape (N,), in nats."""
     return -0.5 * (z.square() + math.log(2.0 * math.pi)).flatten(1).sum(1)
+
+
+def standard_normal_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL divergence of N(mean, exp(log_variance)) from N(0, I), both (N, D), summed over D; shape (N,), in nats."""
+    return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1.0).sum(1)

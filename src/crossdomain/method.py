@@ -97,6 +97,7 @@ class Method(LightningModule, ABC):
         supervised: whether training reads the truth; a batch without it is then refused.
         multimodal: whether ``translate`` has many outputs for one input.
         guided: whether ``translate`` needs a guide.
+        accepts_guide: whether ``translate`` can do with or without a guide.
         rounds: calls of ``training_step`` so far, across epochs and resumed runs.
         images_seen: images of the larger domain so far, over all processes.
         last_terms: terms of the last round, detached, as ``<player>_<term>``.
@@ -108,6 +109,7 @@ class Method(LightningModule, ABC):
     supervised: bool = False
     multimodal: bool = False
     guided: bool = False
+    accepts_guide: bool = False
 
     def __init__(
         self,
@@ -202,7 +204,7 @@ class Method(LightningModule, ABC):
             images: (N, C, H, W) in [-1, 1], or vectors (N, D), of the domain where ``direction`` starts. Sides that are
                 no multiple of ``total_stride`` are padded, and the output cropped back.
             direction: ``a2b`` or ``b2a``, one of ``directions``.
-            guide: images of the other domain, one for each input, where the method is ``guided``.
+            guide: images of the other domain, one for each input, where the method is ``guided`` or ``accepts_guide``.
             samples: outputs for each input; more than one where the method is ``multimodal``.
             seed: decides which outputs a multimodal method draws; the global generator does when left out.
 
@@ -219,10 +221,11 @@ class Method(LightningModule, ABC):
             raise ValueError(f"{name} has no direction {direction!r}; its directions: {known}.")
         source, target = direction.split("2")
         self._check_channels(images, source)
-        if self.guided != (guide is not None):
-            wanted = "needs a guide of the target domain" if self.guided else "takes no guide"
-            raise ValueError(f"{name} {wanted}.")
+        if self.guided and guide is None:
+            raise ValueError(f"{name} needs a guide of the target domain.")
         if guide is not None:
+            if not (self.guided or self.accepts_guide):
+                raise ValueError(f"{name} takes no guide.")
             self._check_channels(guide, target)
             if len(guide) != len(images):
                 raise ValueError(f"{name} got {len(guide)} guides for {len(images)} images; one each is needed.")

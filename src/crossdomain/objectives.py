@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from torch import Tensor
 from torch.nn import functional as F
 
+Logits = Tensor | Sequence[Tensor]
+"""What a critic gives out: logits of any shape, or those of several scales."""
+
 
 class Objective(ABC):
-    """A pair of losses on a critic's raw outputs; both are means over all logits, whatever their shape."""
+    """A pair of losses on a critic's raw outputs.
 
-    @abstractmethod
-    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+    Each is a mean over all logits, whatever their shape; a critic of several scales gives a sequence, and their losses
+    are added up.
+    """
+
+    def critic(self, real: Logits, fake: Logits) -> Tensor:
         """Loss of the critic, given its logits for real and for generated images; a scalar."""
+        return sum(self._critic(*pair) for pair in zip(_scales(real), _scales(fake), strict=True))
+
+    def generator(self, fake: Logits) -> Tensor:
+        """Loss of the generator, given the critic's logits for its images; a scalar."""
+        return sum(self._generator(logits) for logits in _scales(fake))
 
     @abstractmethod
-    def generator(self, fake: Tensor) -> Tensor:
-        """Loss of the generator, given the critic's logits for its images; a scalar."""
+    def _critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """``critic`` at one scale."""
+
+    @abstractmethod
+    def _generator(self, fake: Tensor) -> Tensor:
+        """``generator`` at one scale."""
+
+
+def _scales(logits: Logits) -> Sequence[Tensor]:
+    return [logits] if isinstance(logits, Tensor) else logits
 
 
 class LeastSquares(Objective):
@@ -32,11 +52,11 @@ class LeastSquares(Objective):
     def __init__(self, critic_scale: float = 0.5) -> None:
         self.critic_scale = critic_scale
 
-    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+    def _critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """Squared distance to 1 for real and to 0 for fake, scaled."""
         return self.critic_scale * ((real - 1.0).square().mean() + fake.square().mean())
 
-    def generator(self, fake: Tensor) -> Tensor:
+    def _generator(self, fake: Tensor) -> Tensor:
         """Squared distance to 1."""
         return (fake - 1.0).square().mean()
 
@@ -53,10 +73,10 @@ class NonSaturating(Objective):
     def __init__(self, critic_scale: float = 1.0) -> None:
         self.critic_scale = critic_scale
 
-    def critic(self, real: Tensor, fake: Tensor) -> Tensor:
+    def _critic(self, real: Tensor, fake: Tensor) -> Tensor:
         """Binary cross-entropy against 1 for real and 0 for fake, scaled."""
         return self.critic_scale * (F.softplus(-real).mean() + F.softplus(fake).mean())
 
-    def generator(self, fake: Tensor) -> Tensor:
+    def _generator(self, fake: Tensor) -> Tensor:
         """Binary cross-entropy against 1."""
         return F.softplus(-fake).mean()

@@ -1,7 +1,8 @@
 """The methods of the zoo, one LightningModule a file."""
 
 from crossdomain.methods.alignflow import AlignFlow
+from crossdomain.methods.bicyclegan import BiCycleGAN
 from crossdomain.methods.cyclegan import CycleGAN
 from crossdomain.methods.pix2pix import Pix2Pix
 
-__all__ = ["AlignFlow", "CycleGAN", "Pix2Pix"]
+__all__ = ["AlignFlow", "BiCycleGAN", "CycleGAN", "Pix2Pix"]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from crossdomain.method import Batch, Method, NetworkFactory, Terms
+from crossdomain.method import Batch, NetworkFactory, Terms
+from crossdomain.methods.paired import Paired
 from crossdomain.networks import PatchCritic, UNetGenerator
 from crossdomain.objectives import NonSaturating, Objective
 
@@ -25,7 +26,7 @@ def halved_cross_entropy() -> NonSaturating:
     return NonSaturating(critic_scale=0.5)
 
 
-class Pix2Pix(Method):
+class Pix2Pix(Paired):
     """pix2pix (Isola et al., CVPR 2017, arXiv 1611.07004).
 
     From pairs (x, y), the generator G minimises
@@ -54,8 +55,6 @@ class Pix2Pix(Method):
         options: those of :class:`Method`.
     """
 
-    supervised = True
-
     def __init__(
         self,
         channels_a: int,
@@ -71,24 +70,18 @@ class Pix2Pix(Method):
         test_batch_norm: Literal["batch", "running"] = "batch",
         **options: Any,
     ) -> None:
-        super().__init__(channels_a, channels_b, **options)
+        super().__init__(channels_a, channels_b, direction, conditional, **options)
         self.save_hyperparameters()
-        if direction not in ("a2b", "b2a"):
-            raise ValueError(f"direction is {direction!r}, but has to be 'a2b' or 'b2a'.")
         if not adversarial_weight and not l1_weight:
             raise ValueError("All weights are 0, so there is nothing to learn.\nSet one of the weights above 0.")
-        self.directions = (direction,)
-        self.source, self.target = direction.split("2")
-        seen, made = self.channels[self.source], self.channels[self.target]
-        self.generator = generator(seen, made)
+        self.generator = generator(self.seen, self.made)
         self.players = {"generator": ("generator",)}
         if adversarial_weight > 0:
-            self.critic = critic(seen + made if conditional else made, 1)
+            self.critic = critic(self.judged, 1)
             self.players = {"critic": ("critic",), **self.players}
         self.objective = objective()
         self.adversarial_weight = adversarial_weight
         self.l1_weight = l1_weight
-        self.conditional = conditional
         self.multimodal = test_dropout
         self.test_batch_norm = test_batch_norm
 
@@ -96,22 +89,21 @@ class Pix2Pix(Method):
         """Translate the source domain."""
         return {"fake": self.generator(batch[self.source])}
 
-    def _logits(self, batch: Batch, images: Tensor) -> Tensor:
-        return self.critic(torch.cat([batch[self.source], images], 1) if self.conditional else images)
-
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Tell true pairs from translations."""
-        real, fake = self._logits(batch, batch[f"truth_{self.target}"]), self._logits(batch, out["fake"])
+        x, y = self.pair(batch)
+        real, fake = self.critic(self.shown(x, y)), self.critic(self.shown(x, out["fake"]))
         return {"pairs": self.objective.critic(real, fake)}
 
     def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Fool the critic; stay near the truth."""
+        x, y = self.pair(batch)
         terms = {}
         if self.adversarial_weight > 0:
-            fooled = self.objective.generator(self._logits(batch, out["fake"]))
+            fooled = self.objective.generator(self.critic(self.shown(x, out["fake"])))
             terms["adversarial"] = self.adversarial_weight * fooled
         if self.l1_weight > 0:
-            terms["l1"] = self.l1_weight * F.l1_loss(out["fake"], batch[f"truth_{self.target}"])
+            terms["l1"] = self.l1_weight * F.l1_loss(out["fake"], y)
         return terms
 
     def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:

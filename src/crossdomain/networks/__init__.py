@@ -1,6 +1,6 @@
-"""Networks. Each is made by ``(channels in, channels out) -> nn.Module``, or with the length of a latent vector as well,
-and knows no loss.
+"""Networks. Each is made by ``(channels in, channels out) -> nn.Module`` and knows no loss.
 
+Generators and encoders with a latent vector are made with its length as well.
 A network that needs images whose sides are multiples of some number says so in its attribute ``total_stride``.
 """
 

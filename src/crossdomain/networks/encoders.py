@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from crossdomain.networks.initialization import initialize_xavier
@@ -63,7 +65,7 @@ class ResNetEncoder(_Encoder):
     ) -> None:
         widths = [width * min(4, n + 1) for n in range(blocks + 1)]
         features: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, stride=2, padding=1)]
-        features += [_DownBlock(*pair, norm) for pair in zip(widths, widths[1:], strict=False)]
+        features += [_DownBlock(*pair, norm) for pair in pairwise(widths)]
         super().__init__([*features, nn.LeakyReLU(0.2)], widths[-1], latent)
 
 
@@ -86,7 +88,7 @@ class ConvEncoder(_Encoder):
     ) -> None:
         widths = [width * min(2**n, 4) for n in range(layers)]
         features: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        for channels, wider in zip(widths, widths[1:], strict=False):
+        for channels, wider in pairwise(widths):
             convolution = nn.Conv2d(channels, wider, 4, stride=2, padding=1)
             features += [convolution, make_norm(norm, wider), nn.LeakyReLU(0.2)]
         super().__init__(features, widths[-1], latent)

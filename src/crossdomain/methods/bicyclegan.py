@@ -1,0 +1,176 @@
+"""BiCycleGAN: one input, many outputs, each with a latent vector that can be read back from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from crossdomain.losses import standard_normal_kl
+from crossdomain.method import Batch, NetworkFactory, Terms, frozen
+from crossdomain.methods.paired import Paired
+from crossdomain.networks import LatentUNetGenerator, MultiScaleCritic, ResNetEncoder
+from crossdomain.objectives import LeastSquares, Objective
+
+LatentNetworkFactory = Callable[[int, int, int], nn.Module]
+"""Makes a network from the number of channels in and out and the length of a latent vector."""
+
+
+def full_least_squares() -> LeastSquares:
+    """The paper's objective: the critic's loss is not divided by 2."""
+    return LeastSquares(critic_scale=1.0)
+
+
+class BiCycleGAN(Paired):
+    """BiCycleGAN (Zhu et al., NIPS 2017, arXiv 1711.11586).
+
+    From pairs (x, y), a generator G(x, z), an encoder E(y) of the distribution of z, and critics C and C' minimise
+
+        w L_GAN(C, G(x, E(y))) + lambda E |y - G(x, E(y))| + lambda_KL KL(E(y) || N(0, I))       (cVAE-GAN)
+        + w' L_GAN(C', G(x, z)) + lambda' E |y - G(x, z)| + lambda_z E |z - mean E(G(x, z))|     (cLR-GAN)
+
+    with z ~ N(0, I); |.| is the mean absolute difference, KL is summed over z's dimensions. All generated images are
+    judged against y, those of C' against the y of another pair of the batch (of the same one when it is alone). The
+    latent term moves G and not E: E could otherwise hide z in the image.
+
+    The paper's baselines: cVAE-GAN is ``w' = lambda_z = 0``; cLR-GAN ``w = lambda = lambda_KL = 0``, where the latent
+    term is all that E can learn from and so moves it; pix2pix+noise ``w = lambda = lambda_KL = lambda_z = 0`` with
+    ``lambda' = 10``. What the weights leave unused is not built.
+
+    Args:
+        channels_a: channels of domain a.
+        channels_b: channels of domain b.
+        direction: which way to translate; the other domain is the truth.
+        latent: length of z.
+        generator: makes G from channels in and out and the length of z.
+        encoder: makes E from the channels of y and the length of z; it returns mean and log-variance.
+        critic: makes C and C' from channels in and out.
+        objective: makes L_GAN.
+        adversarial_encoded_weight: w.
+        adversarial_random_weight: w'.
+        l1_weight: lambda.
+        l1_random_weight: lambda'.
+        kl_weight: lambda_KL.
+        latent_weight: lambda_z.
+        conditional: whether critics see x beside y; the paper found y alone to be better.
+        options: those of :class:`Method`.
+    """
+
+    multimodal = True
+
+    def __init__(
+        self,
+        channels_a: int,
+        channels_b: int | None = None,
+        direction: Literal["a2b", "b2a"] = "a2b",
+        latent: int = 8,
+        generator: LatentNetworkFactory = LatentUNetGenerator,
+        encoder: NetworkFactory = ResNetEncoder,
+        critic: NetworkFactory = MultiScaleCritic,
+        objective: Callable[[], Objective] = full_least_squares,
+        adversarial_encoded_weight: float = 1.0,
+        adversarial_random_weight: float = 1.0,
+        l1_weight: float = 10.0,
+        l1_random_weight: float = 0.0,
+        kl_weight: float = 0.01,
+        latent_weight: float = 0.5,
+        conditional: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(channels_a, channels_b, direction, conditional, **options)
+        self.save_hyperparameters()
+        if latent < 1:
+            raise ValueError(f"latent is {latent}, but z has at least 1 dimension.")
+        self.adversarial_encoded_weight = adversarial_encoded_weight
+        self.adversarial_random_weight = adversarial_random_weight
+        self.l1_weight = l1_weight
+        self.l1_random_weight = l1_random_weight
+        self.kl_weight = kl_weight
+        self.latent_weight = latent_weight
+        self.encodes = max(adversarial_encoded_weight, l1_weight) > 0
+        self.draws = max(adversarial_random_weight, l1_random_weight, latent_weight) > 0
+        if not (self.encodes or self.draws):
+            raise ValueError("All weights are 0, so there is nothing to learn.\nSet one of the weights above 0.")
+        self.latent = latent
+        self.generator = generator(self.seen, self.made, latent)
+        moved = ["generator"]
+        if self.encodes or latent_weight > 0:
+            self.encoder = encoder(self.made, latent)
+            self.accepts_guide = True
+            moved.append("encoder")
+        self.players = {"generator": tuple(moved)}
+        judging = {"encoded": adversarial_encoded_weight, "random": adversarial_random_weight}
+        critics = tuple(f"critic_{branch}" for branch, weight in judging.items() if weight > 0)
+        for name in critics:
+            self.add_module(name, critic(self.judged, 1))
+        if critics:
+            self.players["critic"] = critics
+        self.objective = objective()
+
+    def generate(self, batch: Batch) -> dict[str, Any]:
+        """Translate with the latent vector of the truth, and with a random one."""
+        x, y = self.pair(batch)
+        out: dict[str, Any] = {}
+        if self.encodes:
+            mean, log_variance = (part.float() for part in self.encoder(y))
+            z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+            out |= {"mean": mean, "log_variance": log_variance, "encoded": self.generator(x, z)}
+        if self.draws:
+            z = torch.randn(len(x), self.latent, device=x.device)
+            out |= {"z": z, "random": self.generator(x, z)}
+        return out
+
+    def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
+        """Fool the critics; stay near the truth that was encoded; let z be read back from the image."""
+        x, y = self.pair(batch)
+        terms: Terms = {}
+        if self.adversarial_encoded_weight > 0:
+            fooled = self.objective.generator(self.critic_encoded(self.shown(x, out["encoded"])))
+            terms["adversarial_encoded"] = self.adversarial_encoded_weight * fooled
+        if self.adversarial_random_weight > 0:
+            fooled = self.objective.generator(self.critic_random(self.shown(x, out["random"])))
+            terms["adversarial_random"] = self.adversarial_random_weight * fooled
+        if self.l1_weight > 0:
+            terms["l1"] = self.l1_weight * F.l1_loss(out["encoded"], y)
+        if self.l1_random_weight > 0:
+            terms["l1_random"] = self.l1_random_weight * F.l1_loss(out["random"], y)
+        if self.encodes and self.kl_weight > 0:
+            terms["kl"] = self.kl_weight * standard_normal_kl(out["mean"], out["log_variance"]).mean()
+        if self.latent_weight > 0:
+            with frozen(*([self.encoder] if self.encodes else [])):
+                mean, _ = self.encoder(out["random"])
+            terms["latent"] = self.latent_weight * F.l1_loss(mean.float(), out["z"])
+        return terms
+
+    def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
+        """Tell true images from translations, those of the truth's latent vector and random ones apart."""
+        x, y = self.pair(batch)
+        terms: Terms = {}
+        if self.adversarial_encoded_weight > 0:
+            real, fake = (self.critic_encoded(self.shown(x, image)) for image in (y, out["encoded"]))
+            terms["encoded"] = self.objective.critic(real, fake)
+        if self.adversarial_random_weight > 0:
+            real = self.critic_random(self.shown(x.roll(1, 0), y.roll(1, 0)))
+            terms["random"] = self.objective.critic(real, self.critic_random(self.shown(x, out["random"])))
+        return terms
+
+    @torch.no_grad()
+    def encode(self, images: Tensor, domain: str) -> Tensor:
+        """The most likely latent vectors (N, latent) of images (N, C, H, W) of the target domain.
+
+        Raises:
+            ValueError: for images of the other domain or of wrong channels, or a method without an encoder.
+        """
+        if not self.accepts_guide or domain != self.target:
+            raise ValueError(f"This {type(self).__name__} cannot encode images of domain {domain!r}.")
+        self._check_channels(images, domain)
+        return self.encoder(images)[0]
+
+    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
+        if guide is not None:
+            return self.generator(images, self.encoder(guide)[0])
+        z = torch.randn(len(images), self.latent, generator=noise, device=images.device)
+        return self.generator(images, z)
