@@ -8,6 +8,7 @@ from crossdomain.networks.critics import PatchCritic, PixelCritic
 from crossdomain.networks.initialization import initialize_normal
 from crossdomain.networks.norms import Norm, make_norm
 from crossdomain.networks.resnet import ResidualBlock, ResNetGenerator
+from crossdomain.networks.segmenters import TimmSegmenter
 from crossdomain.networks.unet import UNetGenerator
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "ResNetGenerator",
     "ResidualBlock",
     "TimmClassifier",
+    "TimmSegmenter",
     "UNetGenerator",
     "initialize_normal",
     "make_norm",
