@@ -35,6 +35,8 @@ class DomainData(LightningDataModule):
         levels: how many values a pixel can take.
         resize_filter: what brings images to ``image_size``.
         evaluation_batch_size: images in a batch of val and test; ``batch_size`` where None.
+        palette: where one domain shows classes by colours: ``domain``, ``names``, ``colours`` (red, green and blue of
+            each class, 0 to 255) and ``ignored`` (the colours of what is no class).
     """
 
     domains: tuple[str, str]
@@ -42,6 +44,7 @@ class DomainData(LightningDataModule):
     levels: int = 256
     resize_filter: str = "bicubic"
     evaluation_batch_size: int | None = None
+    palette: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -88,6 +91,7 @@ class DomainData(LightningDataModule):
             "image_size": self.image_size,
             "resize_filter": self.resize_filter,
             "levels": self.levels,
+            "palette": self.palette,
         }
 
     def setup(self, stage: str) -> None:

@@ -83,6 +83,7 @@ def test_pairs_side_by_side_share_crop_and_flip(side_by_side):
     train, val = loaders(data)
     assert data.spec() | {"domains": None} == {
         "domains": None, "channels": [3, 3], "image_size": 16, "resize_filter": "bicubic", "levels": 256,
+        "palette": None,
     }  # fmt: skip
     flips, corners = set(), set()
     for epoch in range(8):
