@@ -14,7 +14,7 @@ from torchmetrics import MeanMetric, Metric
 from crossdomain import serialization
 from crossdomain.flows import dequantize
 from crossdomain.grid import labelled_grid
-from crossdomain.metrics import BitsPerDim, CycleError, Diversity, TranslationError
+from crossdomain.metrics import BitsPerDim, CycleError, Diversity, ModeCoverage, TranslationError
 
 DIRECTIONS = {"a": "a2b", "b": "b2a"}
 
@@ -31,6 +31,8 @@ class Evaluation(Callback):
     ``accuracy_a2b``                ``label_a`` and a judge of b         of the judge on translated images
     ``accuracy_a``                  ``classify`` and ``label_a``         of the method on images as they are
     ``diversity_a2b``               multimodal                           :class:`Diversity`
+    ``nearest_mse_a2b``             the batch has ``truths_b``           :class:`ModeCoverage`
+    ``modes_covered_a2b``           the same                             of all samples of an input together
     ``fid_a2b, kid_a2b``            asked for                            torchmetrics, Inception features
     ==============================  ===================================  ======================================
 
@@ -43,6 +45,8 @@ class Evaluation(Callback):
         judge_a: path of a classifier's checkpoint, for ``accuracy_b2a``.
         judge_b: path of a classifier's checkpoint, for ``accuracy_a2b``.
         samples: outputs for one input that ``diversity`` compares.
+        coverage_samples: outputs for one input that ``modes_covered`` looks at, where a method has more than one.
+        mode_radius: root mean squared distance, on [-1, 1], within which a true answer counts as covered.
         fid: compute ``fid`` and ``kid``; needs the extra ``[fid]``, which downloads Inception weights.
     """
 
@@ -52,12 +56,16 @@ class Evaluation(Callback):
         judge_a: str | None = None,
         judge_b: str | None = None,
         samples: int = 4,
+        coverage_samples: int = 20,
+        mode_radius: float = 0.15,
         fid: bool = False,
     ) -> None:
         self.pictures = pictures
         self.judge_paths = {"a": judge_a, "b": judge_b}
         self.judges: dict[str, LightningModule] = {}
         self.samples = samples
+        self.coverage_samples = coverage_samples
+        self.mode_radius = mode_radius
         self.fid = fid
         self._metrics: dict[tuple[str, str], Metric] = {}
         self._grid: Tensor | None = None
@@ -79,6 +87,7 @@ class Evaluation(Callback):
                 "bits_per_dim": lambda: BitsPerDim(levels),
                 "accuracy": MeanMetric,
                 "diversity": Diversity,
+                "coverage": lambda: ModeCoverage(self.mode_radius),
                 "fid": _fid,
                 "kid": _kid,
             }
@@ -108,7 +117,11 @@ class Evaluation(Callback):
     def _measure_direction(self, module: Any, batch: dict[str, Any], direction: str, guide: Tensor | None) -> None:
         source, target = direction.split("2")
         device, images = module.device, batch[source]
-        output = module.translate(images, direction, guide=guide, seed=0)
+        truths = batch.get(f"truths_{target}")
+        count = max(self.samples, 1 if truths is None else self.coverage_samples) if module.multimodal else 1
+        many = module.translate(images, direction, guide=guide, samples=count, seed=0)
+        many = many if count > 1 else many.unsqueeze(1)
+        output = many[:, 0]
         if f"truth_{target}" in batch:
             self._metric("translation", direction, device).update(output, batch[f"truth_{target}"])
         if DIRECTIONS[target] in module.directions and not module.guided:
@@ -119,8 +132,9 @@ class Evaluation(Callback):
             right = judge.classify(output.clamp(-1, 1)).argmax(1) == batch[f"label_{source}"]
             self._metric("accuracy", direction, device).update(right.float())
         if module.multimodal:
-            many = module.translate(images, direction, guide=guide, samples=self.samples, seed=0)
-            self._metric("diversity", direction, device).update(many)
+            self._metric("diversity", direction, device).update(many[:, : self.samples])
+        if truths is not None:
+            self._metric("coverage", direction, device).update(many[:, : self.coverage_samples], truths)
         if self.fid and images.ndim == 4:
             for kind in ("fid", "kid"):
                 metric = self._metric(kind, direction, device)
