@@ -18,8 +18,9 @@ class DomainData(LightningDataModule):
     """Two domains, split into train, val and test.
 
     A batch is a dict. ``a`` and ``b`` are float32 (N, C, H, W) in [-1, 1]; ``label_a`` and ``label_b`` int64 (N,);
-    ``truth_b`` is what ``a`` should become and ``truth_a`` what ``b`` should become, where known; ``path_a`` and
-    ``path_b`` are lists of str that name the images.
+    ``truth_b`` is what ``a`` should become and ``truth_a`` what ``b`` should become, where known, and ``truths_b`` and
+    ``truths_a``, (N, M, C, H, W), are all that they could become, where that is several; ``path_a`` and ``path_b`` are
+    lists of str that name the images.
 
     Args:
         root: folder with the data; the environment variable ``CROSSDOMAIN_DATA``, else ``data``, when left out.

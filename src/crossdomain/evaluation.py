@@ -14,7 +14,14 @@ from torchmetrics import MeanMetric, Metric
 from crossdomain import serialization
 from crossdomain.flows import dequantize
 from crossdomain.grid import labelled_grid
-from crossdomain.metrics import BitsPerDim, CycleError, Diversity, SegmentationScore, TranslationError
+from crossdomain.metrics import (
+    BitsPerDim,
+    CycleError,
+    Diversity,
+    ModeCoverage,
+    SegmentationScore,
+    TranslationError,
+)
 from crossdomain.palette import nearest_class
 
 DIRECTIONS = {"a": "a2b", "b": "b2a"}
@@ -31,19 +38,20 @@ class Evaluation(Callback):
     ``bits_per_dim_a``              ``log_prob``, images                 :class:`BitsPerDim`, one draw of noise
     ``accuracy_a2b``                ``label_a`` and a judge of b         of the judge on translated images
     ``accuracy_a``                  ``classify`` and ``label_a``         of the method on images as they are
-    ``pixel_accuracy_a2b,``         a has a palette, and a segmenter     :class:`SegmentationScore` of the
-    ``class_accuracy_a2b,``                                              segmenter on translated images, by a
-    ``class_iou_a2b``               b has a palette, and ``truth_b``     of the nearest colours of the output
-    ``pixel_accuracy_a``, ...       ``segment``, and ``truth_b`` has     of the method on images as they are
-                                    a palette
+    ``pixel_accuracy_a2b``          palette of a, a segmenter            :class:`SegmentationScore` of the segmenter
+                                    palette of b, ``truth_b``            the same by the nearest colours
+    ``pixel_accuracy_a``            ``segment``, palette of ``truth_b``  of the method on images as they are
     ``diversity_a2b``               multimodal                           :class:`Diversity`
     ``reconstruction_mse_a2b``      ``accepts_guide``, ``truth_b``       the truth is the guide
+    ``nearest_mse_a2b``             the batch has ``truths_b``           :class:`ModeCoverage`
+    ``modes_covered_a2b``           the same                             of all samples of an input together
     ``fid_a2b, kid_a2b``            asked for                            torchmetrics, Inception features
     ==============================  ===================================  ======================================
 
-    and likewise with a and b exchanged. Networks of judges and features live here, not in the method's state. Once an
-    epoch, the first images of the val split go to TensorBoard as one grid: input, translation, truth, and back.
-    The HParams tab gets one row for each run.
+    and likewise with a and b exchanged; ``class_accuracy`` and ``class_iou`` go with ``pixel_accuracy``.
+    Networks of judges, segmenters and features live here, not in the method's state. Once an epoch, the first images of
+    the val split go to TensorBoard as one grid: input, translation, truth, and back. The HParams tab gets one row for
+    each run.
 
     Args:
         pictures: columns of the grid; 0 leaves it out.
@@ -52,6 +60,8 @@ class Evaluation(Callback):
         segmenter: path of a segmenter's checkpoint, trained on data of the same palette, for ``pixel_accuracy``,
             ``class_accuracy`` and ``class_iou`` of the direction from labels to photos.
         samples: outputs for one input that ``diversity`` compares.
+        coverage_samples: outputs for one input that ``modes_covered`` looks at, where a method has more than one.
+        mode_radius: root mean squared distance, on [-1, 1], within which a true answer counts as covered.
         fid: compute ``fid`` and ``kid``; needs the extra ``[fid]``, which downloads Inception weights.
     """
 
@@ -62,6 +72,8 @@ class Evaluation(Callback):
         judge_b: str | None = None,
         segmenter: str | None = None,
         samples: int = 4,
+        coverage_samples: int = 20,
+        mode_radius: float = 0.15,
         fid: bool = False,
     ) -> None:
         self.pictures = pictures
@@ -70,6 +82,8 @@ class Evaluation(Callback):
         self.segmenter_path = segmenter
         self.segmenter: LightningModule | None = None
         self.samples = samples
+        self.coverage_samples = coverage_samples
+        self.mode_radius = mode_radius
         self.fid = fid
         self._metrics: dict[tuple[str, str], Metric] = {}
         self._grid: Tensor | None = None
@@ -109,6 +123,7 @@ class Evaluation(Callback):
                 "accuracy": MeanMetric,
                 "segmentation": lambda: SegmentationScore(len(module.data_spec["palette"]["names"])),
                 "diversity": Diversity,
+                "coverage": lambda: ModeCoverage(self.mode_radius),
                 "fid": _fid,
                 "kid": _kid,
             }
@@ -138,8 +153,11 @@ class Evaluation(Callback):
 
     def _measure_direction(self, module: Any, batch: dict[str, Any], direction: str, guide: Tensor | None) -> None:
         source, target = direction.split("2")
-        images = batch[source]
-        output = module.translate(images, direction, guide=guide, seed=0)
+        images, truths = batch[source], batch.get(f"truths_{target}")
+        count = max(self.samples, 1 if truths is None else self.coverage_samples) if module.multimodal else 1
+        many = module.translate(images, direction, guide=guide, samples=count, seed=0)
+        many = many if count > 1 else many.unsqueeze(1)
+        output = many[:, 0]
         if f"truth_{target}" in batch:
             truth = batch[f"truth_{target}"]
             self._metric("translation", direction, module).update(output, truth)
@@ -160,8 +178,9 @@ class Evaluation(Callback):
             right = judge.classify(output.clamp(-1, 1)).argmax(1) == batch[f"label_{source}"]
             self._metric("accuracy", direction, module).update(right.float())
         if module.multimodal:
-            many = module.translate(images, direction, guide=guide, samples=self.samples, seed=0)
-            self._metric("diversity", direction, module).update(many)
+            self._metric("diversity", direction, module).update(many[:, : self.samples])
+        if truths is not None:
+            self._metric("coverage", direction, module).update(many[:, : self.coverage_samples], truths)
         if self.fid and images.ndim == 4:
             for kind in ("fid", "kid"):
                 metric = self._metric(kind, direction, module)

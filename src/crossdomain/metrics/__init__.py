@@ -2,6 +2,6 @@
 
 from crossdomain.metrics.likelihood import BitsPerDim
 from crossdomain.metrics.segmentation import SegmentationScore
-from crossdomain.metrics.translation import CycleError, Diversity, TranslationError
+from crossdomain.metrics.translation import CycleError, Diversity, ModeCoverage, TranslationError
 
-__all__ = ["BitsPerDim", "CycleError", "Diversity", "SegmentationScore", "TranslationError"]
+__all__ = ["BitsPerDim", "CycleError", "Diversity", "ModeCoverage", "SegmentationScore", "TranslationError"]
