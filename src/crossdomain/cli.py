@@ -111,8 +111,12 @@ def _check(options: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
+    from crossdomain.datamodules.downloads import check_archive
     from crossdomain.datamodules.inspection import inspect_folder
 
+    if Path(options.path).is_file():
+        print(f"{options.path}: {check_archive(Path(options.path))} files, all as they were packed")
+        return
     report = inspect_folder(Path(options.path), tqdm)
     print(report)
     if report.problems:
@@ -120,7 +124,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def crossdomain(args: list[str] | None = None) -> None:
-    """The ``crossdomain`` command: list what the zoo has, translate, adapt, check data, import official weights."""
+    """The ``crossdomain`` command: list the zoo, translate, adapt, look after data, import official weights."""
     parser = argparse.ArgumentParser("crossdomain", description="A model zoo for moving images between domains.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -143,7 +147,7 @@ def crossdomain(args: list[str] | None = None) -> None:
     translate.set_defaults(action=_translate)
     data = commands.add_parser("data", help="look after data").add_subparsers(dest="task", required=True)
     check = data.add_parser("check", help="counts, sizes and kinds of the images in a folder, and what is wrong")
-    check.add_argument("path", help="the folder")
+    check.add_argument("path", help="the folder; of a .zip or .tar.gz the checksums and names are checked")
     check.set_defaults(action=_check)
     importer = commands.add_parser("import", help="turn the authors' published weights into a checkpoint of the zoo")
     importer.add_argument("file", help="what the official code wrote")
