@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -14,12 +15,15 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from . import palettes
 from .base import DomainData
+from .downloads import fetch_folder
 from .image_files import levels_of, list_images, read_image, to_unit_range
 from .loading import ABSENT, Draw
 
 Half = Literal["left", "right"]
 DOMAINS = ("a", "b")
+MIRROR = "CROSSDOMAIN_MIRROR"
 
 
 class Source(NamedTuple):
@@ -148,7 +152,7 @@ class ImageFolder(DomainData):
     Args:
         root: folder with the data; the environment variable ``CROSSDOMAIN_DATA``, else ``data``, when left out.
         folder: the dataset's folder below ``root``.
-        download: refused while the folder is missing: there is nothing to fetch it from yet.
+        download: fetch the folder while it is missing, where its name is one of ``archives``; others are refused.
         batch_size: training images of each domain in a batch, in every process; evaluation takes 8, or one at a time
             where images keep their sizes.
         num_workers: processes that load.
@@ -158,10 +162,19 @@ class ImageFolder(DomainData):
             evaluation leaves them as they are.
         flip: mirror images at random in training.
         seed: decides order, crops and flips.
+
+    Attributes:
+        archives: names of what can be downloaded.
+        suffix: kind of the archives.
+        mirrors: addresses below which the archives lie, the best first; the environment variable
+            ``CROSSDOMAIN_MIRROR`` stands for all of them.
     """
 
     domains = ("a", "b")
     folder = ""
+    archives: tuple[str, ...] = ()
+    suffix = ""
+    mirrors: tuple[str, ...] = ()
     pairs = False  # image i of both domains belong together
     paired = False  # and training may know that
 
@@ -188,13 +201,34 @@ class ImageFolder(DomainData):
         self.evaluation_batch_size = 1 if load_size is None else 8
         self._first: dict[str, Tensor] = {}
 
+    @property
+    def dataset(self) -> str:
+        """The dataset's name: the class's own, or that of the folder."""
+        return type(self).folder or self.path.name
+
     def prepare_data(self) -> None:
-        """Refuse to download: these folders are the user's."""
-        if self.download and not self.path.is_dir():
+        """Download the folder when it is missing, if asked to; of several processes one does it.
+
+        Raises:
+            ConnectionError: it could not be fetched; another call resumes.
+            ValueError: there is nothing to fetch it from, or the archive is damaged.
+        """
+        if not self.download or self.path.is_dir():
+            return
+        if self.dataset == "cityscapes":
             raise ValueError(
-                f"{type(self).__name__} cannot be downloaded yet, and there is no folder {str(self.path)!r}.\n"
-                "Put the images there, or set data.root and data.folder to where they are."
+                "Cityscapes cannot be downloaded: for its licence, it is not passed on any more.\n"
+                "Get leftImg8bit and gtFine from https://www.cityscapes-dataset.com, then build it by\n"
+                f"crossdomain data cityscapes LEFTIMG8BIT GTFINE --output {self.path}"
             )
+        if self.dataset not in self.archives:
+            raise ValueError(
+                f"{type(self).__name__} cannot download {self.dataset!r}, and there is no folder {str(self.path)!r}.\n"
+                f"What can be downloaded: {', '.join(self.archives)}.\n"
+                "Put your own images there, or set data.root and data.folder to where they are."
+            )
+        mirrors = [os.environ[MIRROR]] if os.environ.get(MIRROR) else self.mirrors
+        fetch_folder([f"{mirror.rstrip('/')}/{self.dataset}{self.suffix}" for mirror in mirrors], self.path)
 
     @abstractmethod
     def sources(self, name: str) -> tuple[list[Source], list[Source]]:
@@ -203,6 +237,7 @@ class ImageFolder(DomainData):
     def _first_image(self, domain: str) -> Tensor:
         """The first training image of a domain, which tells channels and depth."""
         if domain not in self._first:
+            self.prepare_data()  # the command asks for channels before Lightning does
             for d, found in zip(DOMAINS, self.sources("train"), strict=True):
                 self._first[d] = found[0].read()
         return self._first[domain]
@@ -243,9 +278,14 @@ class ImageFolder(DomainData):
         """The first of these folders that exists."""
         found = [self.path / name for name in names if (self.path / name).is_dir()]
         if not found:
+            other = "."
+            if not self.path.is_dir() and self.dataset == "cityscapes":
+                other = ",\nor build it from your own copy by crossdomain data cityscapes."
+            elif not self.path.is_dir() and self.dataset in self.archives:
+                other = ",\nor fetch it with --data.download true."
             raise FileNotFoundError(
                 f"There is no folder {' or '.join(names)} in {str(self.path.resolve())!r}.\n"
-                "Set data.root or CROSSDOMAIN_DATA to where the data is, and data.folder to its folder there."
+                f"Set data.root or CROSSDOMAIN_DATA to where the data is, and data.folder to its folder there{other}"
             )
         return found[0]
 
@@ -259,7 +299,7 @@ class PairedFolder(ImageFolder):
 
     Splits are the folders ``train``, ``val`` and ``test``; where one of the last two is missing the other one stands
     for it. In files that hold both, a is on the left and b on the right, as pix2pix has them. Evaluation batches carry
-    ``truth_a`` and ``truth_b``.
+    ``truth_a`` and ``truth_b``. With ``download``, a folder named like one of pix2pix's archives is fetched from there.
 
     Args:
         paired: training draws pairs and knows their truth; False draws both domains independently, for unpaired
@@ -268,6 +308,9 @@ class PairedFolder(ImageFolder):
     """
 
     pairs = True
+    archives = ("edges2handbags", "edges2shoes", "facades", "maps", "night2day")
+    suffix = ".tar.gz"
+    mirrors = ("http://efrosgans.eecs.berkeley.edu/pix2pix/datasets",)
 
     def __init__(self, paired: bool = True, **options: Any) -> None:
         super().__init__(**options)
@@ -294,8 +337,28 @@ class PairedFolder(ImageFolder):
 class UnpairedFolder(ImageFolder):
     """Folders ``trainA``, ``trainB``, ``testA``, ``testB`` and, where there are, ``valA`` and ``valB``.
 
-    Where val or test is missing, the other one stands for it. Arguments are those of :class:`ImageFolder`.
+    Where val or test is missing, the other one stands for it. With ``download``, a folder named like one of CycleGAN's
+    archives is fetched from there. Arguments are those of :class:`ImageFolder`.
     """
+
+    archives = (
+        "ae_photos",
+        "apple2orange",
+        "cezanne2photo",
+        "facades",
+        "horse2zebra",
+        "iphone2dslr_flower",
+        "maps",
+        "monet2photo",
+        "summer2winter_yosemite",
+        "ukiyoe2photo",
+        "vangogh2photo",
+    )
+    suffix = ".zip"
+    mirrors = (
+        "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets",
+        "https://people.eecs.berkeley.edu/~taesung_park/CycleGAN/datasets",
+    )
 
     def sources(self, name: str) -> tuple[list[Source], list[Source]]:
         """Images of the split in both domains."""
@@ -303,46 +366,16 @@ class UnpairedFolder(ImageFolder):
         return tuple([Source(file) for file in list_images(folder)] for folder in folders)
 
 
-Colour = tuple[int, int, int]
-
-
-def _palette(domain: str, classes: dict[str, Colour], ignored: Sequence[Colour] = ()) -> dict[str, Any]:
-    """The palette of :class:`DomainData`, in lists, as checkpoints hold it."""
-    return {
-        "domain": domain,
-        "names": list(classes),
-        "colours": [list(colour) for colour in classes.values()],
-        "ignored": [list(colour) for colour in ignored],
-    }
-
-
 class Facades(PairedFolder):
     """CMP Facades as pix2pix has them: a photo, b labels; 400 / 100 / 106 pairs of 256x256 px.
 
-    The folders ``train``, ``val`` and ``test`` lie in ``root/facades``. Labels to photo is ``b2a``. The palette has the
-    12 classes of the CMP Facade Database (Tylecek, CTU-CMP-2012-24) in its order, with the colours measured in the
-    training files. Arguments are those of :class:`PairedFolder`.
+    The folders ``train``, ``val`` and ``test`` lie in ``root/facades``. Labels to photo is ``b2a``. Arguments are those
+    of :class:`PairedFolder`.
     """
 
     domains = ("photo", "labels")
     folder = "facades"
-    palette = _palette(
-        "b",
-        {
-            "background": (0, 0, 222),
-            "facade": (0, 48, 255),
-            "window": (0, 128, 255),
-            "door": (1, 207, 255),
-            "cornice": (32, 255, 224),
-            "sill": (112, 254, 142),
-            "balcony": (192, 255, 63),
-            "blind": (255, 240, 1),
-            "deco": (255, 159, 0),
-            "molding": (255, 80, 0),
-            "pillar": (255, 0, 0),
-            "shop": (174, 0, 1),
-        },
-    )
+    palette = palettes.FACADES
 
 
 class Maps(PairedFolder):
@@ -358,47 +391,11 @@ class Maps(PairedFolder):
 class Cityscapes(PairedFolder):
     """Cityscapes as pix2pix has them: a photo, b labels; 2,975 / 500 pairs of 256x256 px in train / val.
 
-    The folders ``train`` and ``val`` lie in ``root/cityscapes``. Labels to photo is ``b2a``. The palette has the 19
-    classes that Cityscapes evaluates, in its order and its colours (``labels.py`` of cityscapesScripts); its other
-    labels are ignored, but for polegroup and license plate, whose colours are those of pole and car. Arguments are
-    those of :class:`PairedFolder`.
+    The folders ``train`` and ``val`` lie in ``root/cityscapes``. They cannot be downloaded, but are built from the
+    user's own copy by ``crossdomain data cityscapes``. Labels to photo is ``b2a``. Arguments are those of
+    :class:`PairedFolder`.
     """
 
     domains = ("photo", "labels")
     folder = "cityscapes"
-    palette = _palette(
-        "b",
-        {
-            "road": (128, 64, 128),
-            "sidewalk": (244, 35, 232),
-            "building": (70, 70, 70),
-            "wall": (102, 102, 156),
-            "fence": (190, 153, 153),
-            "pole": (153, 153, 153),
-            "traffic light": (250, 170, 30),
-            "traffic sign": (220, 220, 0),
-            "vegetation": (107, 142, 35),
-            "terrain": (152, 251, 152),
-            "sky": (70, 130, 180),
-            "person": (220, 20, 60),
-            "rider": (255, 0, 0),
-            "car": (0, 0, 142),
-            "truck": (0, 0, 70),
-            "bus": (0, 60, 100),
-            "train": (0, 80, 100),
-            "motorcycle": (0, 0, 230),
-            "bicycle": (119, 11, 32),
-        },
-        ignored=[
-            (0, 0, 0),  # unlabeled, ego vehicle, rectification border, out of roi, static
-            (111, 74, 0),  # dynamic
-            (81, 0, 81),  # ground
-            (250, 170, 160),  # parking
-            (230, 150, 140),  # rail track
-            (180, 165, 180),  # guard rail
-            (150, 100, 100),  # bridge
-            (150, 120, 90),  # tunnel
-            (0, 0, 90),  # caravan
-            (0, 0, 110),  # trailer
-        ],
-    )
+    palette = palettes.CITYSCAPES
