@@ -74,5 +74,5 @@ CITYSCAPES = _palette(
         (0, 0, 110),  # trailer
     ],
 )
-"""The 19 classes that Cityscapes evaluates, in its order and its colours (``labels.py`` of cityscapesScripts). Its other
-labels are ignored, but for polegroup and license plate, whose colours are those of pole and car."""
+"""The 19 classes that Cityscapes evaluates, in its order and its colours (``labels.py`` of cityscapesScripts). Its
+other labels are ignored, but for polegroup and license plate, whose colours are those of pole and car."""

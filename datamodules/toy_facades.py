@@ -10,30 +10,14 @@ from torch import Tensor
 
 from .base import DomainData
 from .loading import DomainImages
+from .palettes import FACADES, Colour
 
 SIZES = {"train": 4000, "val": 100, "test": 100}
 PART = 128  # pictures that are photographed at once: more would leave the processor's cache
 SMALLEST = 32  # below, a window has no room for its frame
 
-# The classes of CMP Facades in their order, and the colours of the pix2pix files.
-PALETTE = {
-    "background": (0, 0, 222),
-    "facade": (0, 48, 255),
-    "window": (0, 128, 255),
-    "door": (1, 207, 255),
-    "cornice": (32, 255, 224),
-    "sill": (112, 254, 142),
-    "balcony": (192, 255, 63),
-    "blind": (255, 240, 1),
-    "deco": (255, 159, 0),
-    "molding": (255, 80, 0),
-    "pillar": (255, 0, 0),
-    "shop": (174, 0, 1),
-}
-CLASS = {name: number for number, name in enumerate(PALETTE)}
-COLOURS = np.array(list(PALETTE.values()), np.uint8)
-
-Colour = tuple[int, int, int]
+CLASS = {name: number for number, name in enumerate(FACADES["names"])}
+COLOURS = np.array(FACADES["colours"], np.uint8)
 
 
 class Material(NamedTuple):
@@ -78,7 +62,7 @@ def draw_labels(split: str, index: int, size: int) -> np.ndarray:
         size: height and width in pixels.
 
     Returns:
-        Classes, uint8 (size, size), as numbers of :data:`PALETTE`.
+        Classes, uint8 (size, size), as numbers of Facades' palette.
     """
     random = np.random.default_rng([list(SIZES).index(split), index])
     classes = np.zeros((size, size), np.uint8)
@@ -173,7 +157,7 @@ def photograph(classes: np.ndarray, style: int) -> np.ndarray:
     # Whatever stands out throws a shadow of one pixel.
     ledge = np.isin(classes, [CLASS[name] for name in (*trim, "balcony")])
     shade(np.pad(ledge, ((0, 0), (1, 0), (0, 0)))[:, :-1] & (classes == CLASS["facade"]), 0.65)
-    colours = np.array([paint.get(name, (0, 0, 0)) for name in PALETTE], np.float32) * np.array(light.tint, np.float32)
+    colours = np.array([paint.get(name, (0, 0, 0)) for name in CLASS], np.float32) * np.array(light.tint, np.float32)
     photo = colours[classes] * brightness[..., None]
 
     glazed = np.isin(classes, [CLASS["window"], CLASS["shop"]])
@@ -242,6 +226,7 @@ class ToyFacades(DomainData):
 
     domains = ("photo", "labels")
     channels = 3
+    palette = FACADES
 
     def __init__(
         self,
