@@ -81,6 +81,7 @@ def test_digits_in_other_sizes_and_colours():
         "image_size": 32,
         "resize_filter": "bicubic",
         "levels": 256,
+        "palette": None,
     }
     with pytest.raises(ValueError, match=r"data.channels is 2, but Digits come with 1 \(grey\) or 3"):
         Digits(channels=2)
