@@ -1,5 +1,7 @@
 """The user's own files, by the command and in Python."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import tifffile
@@ -10,8 +12,8 @@ import crossdomain
 from crossdomain import serialization
 from crossdomain.cli import crossdomain as crossdomain_command
 from crossdomain.datamodules.image_files import read_image, to_unit_range
-from crossdomain.methods import Pix2Pix
-from crossdomain.networks import UNetGenerator
+from crossdomain.methods import BiCycleGAN, Pix2Pix
+from crossdomain.networks import LatentUNetGenerator, ResNetEncoder, UNetGenerator
 from crossdomain.translation import translate_files
 
 
@@ -65,6 +67,29 @@ def test_many_samples_get_numbers(model, tmp_path):
     assert [file.name for file in files] == ["x_0.png", "x_1.png", "x_2.png"]
     images = [read_image(file) for file in files]
     assert not torch.equal(images[0], images[1])  # dropout is on at test time
+
+
+def test_a_guide_decides_the_look(model, tmp_path, capsys):
+    method = BiCycleGAN(
+        3,
+        latent=2,
+        generator=partial(LatentUNetGenerator, width=4, levels=3),
+        encoder=partial(ResNetEncoder, width=4, blocks=2),
+    )
+    for p in method.parameters():
+        p.data.normal_(0, 0.3)
+    serialization.write(method, tmp_path / "b.ckpt")
+    picture(tmp_path / "x.png", 32, 32)
+    picture(tmp_path / "guide.png", 50, 40)
+    arguments = [str(tmp_path / "x.png"), "--output", str(tmp_path / "out"), "--guide", str(tmp_path / "guide.png")]
+    crossdomain_command(["translate", str(tmp_path / "b.ckpt"), *arguments])
+    image, guide = (to_unit_range(read_image(tmp_path / name))[None] for name in ("x.png", "guide.png"))
+    expected = method.eval().translate(image, "a2b", guide=guide)[0]
+    assert (to_unit_range(read_image(tmp_path / "out" / "x.png")) - expected).abs().max() <= 1.01 / 255
+    assert (method.translate(image, "a2b", seed=0)[0] - expected).abs().max() > 0.05
+    with pytest.raises(SystemExit):
+        crossdomain_command(["translate", model, *arguments])
+    assert "Pix2Pix takes no guide" in capsys.readouterr().err
 
 
 def test_mistakes_are_one_message_and_leave_nothing(model, tmp_path, capsys):

@@ -100,7 +100,9 @@ def _translate(options: argparse.Namespace) -> None:
     files = find_images(options.paths)
     total = len(files) * options.samples
     method = hub.load(options.model, options.device)
-    written = translate_files(method, files, options.output, options.direction, options.samples, options.seed)
+    written = translate_files(
+        method, files, options.output, options.direction, options.samples, options.seed, options.guide
+    )
     for _ in tqdm(written, total=total, unit="image"):
         pass
     print(f"Wrote {total} images to {options.output}")
@@ -156,6 +158,7 @@ def crossdomain(args: list[str] | None = None) -> None:
     translate.add_argument("--direction", choices=["a2b", "b2a"], help="needed where the method goes both ways")
     translate.add_argument("--samples", type=int, default=1, help="outputs for each image (default: 1)")
     translate.add_argument("--seed", type=int, default=0, help="decides the outputs of a method that has many")
+    translate.add_argument("--guide", help="an image whose look the outputs take, where the method can do that")
     translate.add_argument("--device", default="cpu", help="such as cuda (default: cpu)")
     translate.set_defaults(action=_translate)
     data = commands.add_parser("data", help="look after data").add_subparsers(dest="task", required=True)

@@ -57,6 +57,7 @@ def translate_files(
     direction: str | None = None,
     samples: int = 1,
     seed: int = 0,
+    guide: str | Path | None = None,
 ) -> Iterator[Path]:
     """Translate image files one by one, at their own size, and write them under their own names and depth.
 
@@ -67,6 +68,7 @@ def translate_files(
         direction: ``a2b`` or ``b2a``; may be left out where the method has one only.
         samples: outputs for each input, ``<name>_0``, ``<name>_1``, ... when more than one.
         seed: decides the outputs of a method that has many.
+        guide: an image file of the target domain, whose look all outputs take, for methods that can do that.
 
     Yields:
         Each file, after it was written.
@@ -88,12 +90,17 @@ def translate_files(
             "Translate them into different folders."
         )
     folder = Path(output)
+
+    def prepared(stored: Tensor, domain: str, file: Path) -> Tensor:
+        channels = method.channels.get(domain, len(stored))
+        return fit_channels(to_unit_range(stored), channels, file)[None].to(method.device)
+
+    style = None if guide is None else prepared(read_image(Path(guide)), direction[-1], Path(guide))
     for file in files:
         stored = read_image(file)
         levels = levels_of(stored)
-        channels = method.channels.get(direction[0], len(stored))
-        image = fit_channels(to_unit_range(stored), channels, file)[None].to(method.device)
-        translated = method.translate(image, direction, samples=samples, seed=seed)[0]
+        image = prepared(stored, direction[0], file)
+        translated = method.translate(image, direction, guide=style, samples=samples, seed=seed)[0]
         folder.mkdir(parents=True, exist_ok=True)
         for k, one in enumerate(translated if samples > 1 else [translated]):
             yield write_image(one, folder / (f"{file.stem}_{k}" if samples > 1 else file.stem), levels)
