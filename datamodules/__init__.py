@@ -5,6 +5,7 @@ from .digit_pair import DigitPair
 from .digits import Digits
 from .folders import Cityscapes, Facades, Maps, PairedFolder, UnpairedFolder
 from .loading import DomainImages, Draw, DrawSampler, ResumableLoader, make_loader
+from .toy_facades import ToyFacades
 
 __all__ = [
     "Cityscapes",
@@ -18,6 +19,7 @@ __all__ = [
     "Maps",
     "PairedFolder",
     "ResumableLoader",
+    "ToyFacades",
     "UnpairedFolder",
     "make_loader",
 ]

@@ -18,8 +18,9 @@ class DomainData(LightningDataModule):
     """Two domains, split into train, val and test.
 
     A batch is a dict. ``a`` and ``b`` are float32 (N, C, H, W) in [-1, 1]; ``label_a`` and ``label_b`` int64 (N,);
-    ``truth_b`` is what ``a`` should become and ``truth_a`` what ``b`` should become, where known; ``path_a`` and
-    ``path_b`` are lists of str that name the images.
+    ``truth_b`` is what ``a`` should become and ``truth_a`` what ``b`` should become, where known, and ``truths_b`` and
+    ``truths_a``, (N, M, C, H, W), are all that they could become, where that is several; ``path_a`` and ``path_b`` are
+    lists of str that name the images.
 
     Args:
         root: folder with the data; the environment variable ``CROSSDOMAIN_DATA``, else ``data``, when left out.
@@ -35,6 +36,8 @@ class DomainData(LightningDataModule):
         levels: how many values a pixel can take.
         resize_filter: what brings images to ``image_size``.
         evaluation_batch_size: images in a batch of val and test; ``batch_size`` where None.
+        palette: where one domain shows classes by colours: ``domain``, ``names``, ``colours`` (red, green and blue of
+            each class, 0 to 255) and ``ignored`` (the colours of what is no class).
     """
 
     domains: tuple[str, str]
@@ -42,6 +45,7 @@ class DomainData(LightningDataModule):
     levels: int = 256
     resize_filter: str = "bicubic"
     evaluation_batch_size: int | None = None
+    palette: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class DomainData(LightningDataModule):
             "image_size": self.image_size,
             "resize_filter": self.resize_filter,
             "levels": self.levels,
+            "palette": self.palette,
         }
 
     def setup(self, stage: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -14,12 +15,15 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from . import palettes
 from .base import DomainData
+from .downloads import fetch_folder
 from .image_files import levels_of, list_images, read_image, to_unit_range
 from .loading import ABSENT, Draw
 
 Half = Literal["left", "right"]
 DOMAINS = ("a", "b")
+MIRROR = "CROSSDOMAIN_MIRROR"
 
 
 class Source(NamedTuple):
@@ -148,7 +152,7 @@ class ImageFolder(DomainData):
     Args:
         root: folder with the data; the environment variable ``CROSSDOMAIN_DATA``, else ``data``, when left out.
         folder: the dataset's folder below ``root``.
-        download: refused while the folder is missing: there is nothing to fetch it from yet.
+        download: fetch the folder while it is missing, where its name is one of ``archives``; others are refused.
         batch_size: training images of each domain in a batch, in every process; evaluation takes 8, or one at a time
             where images keep their sizes.
         num_workers: processes that load.
@@ -158,10 +162,19 @@ class ImageFolder(DomainData):
             evaluation leaves them as they are.
         flip: mirror images at random in training.
         seed: decides order, crops and flips.
+
+    Attributes:
+        archives: names of what can be downloaded.
+        suffix: kind of the archives.
+        mirrors: addresses below which the archives lie, the best first; the environment variable
+            ``CROSSDOMAIN_MIRROR`` stands for all of them.
     """
 
     domains = ("a", "b")
     folder = ""
+    archives: tuple[str, ...] = ()
+    suffix = ""
+    mirrors: tuple[str, ...] = ()
     pairs = False  # image i of both domains belong together
     paired = False  # and training may know that
 
@@ -188,13 +201,34 @@ class ImageFolder(DomainData):
         self.evaluation_batch_size = 1 if load_size is None else 8
         self._first: dict[str, Tensor] = {}
 
+    @property
+    def dataset(self) -> str:
+        """The dataset's name: the class's own, or that of the folder."""
+        return type(self).folder or self.path.name
+
     def prepare_data(self) -> None:
-        """Refuse to download: these folders are the user's."""
-        if self.download and not self.path.is_dir():
+        """Download the folder when it is missing, if asked to; of several processes one does it.
+
+        Raises:
+            ConnectionError: it could not be fetched; another call resumes.
+            ValueError: there is nothing to fetch it from, or the archive is damaged.
+        """
+        if not self.download or self.path.is_dir():
+            return
+        if self.dataset == "cityscapes":
             raise ValueError(
-                f"{type(self).__name__} cannot be downloaded yet, and there is no folder {str(self.path)!r}.\n"
-                "Put the images there, or set data.root and data.folder to where they are."
+                "Cityscapes cannot be downloaded: for its licence, it is not passed on any more.\n"
+                "Get leftImg8bit and gtFine from https://www.cityscapes-dataset.com, then build it by\n"
+                f"crossdomain data cityscapes LEFTIMG8BIT GTFINE --output {self.path}"
             )
+        if self.dataset not in self.archives:
+            raise ValueError(
+                f"{type(self).__name__} cannot download {self.dataset!r}, and there is no folder {str(self.path)!r}.\n"
+                f"What can be downloaded: {', '.join(self.archives)}.\n"
+                "Put your own images there, or set data.root and data.folder to where they are."
+            )
+        mirrors = [os.environ[MIRROR]] if os.environ.get(MIRROR) else self.mirrors
+        fetch_folder([f"{mirror.rstrip('/')}/{self.dataset}{self.suffix}" for mirror in mirrors], self.path)
 
     @abstractmethod
     def sources(self, name: str) -> tuple[list[Source], list[Source]]:
@@ -203,6 +237,7 @@ class ImageFolder(DomainData):
     def _first_image(self, domain: str) -> Tensor:
         """The first training image of a domain, which tells channels and depth."""
         if domain not in self._first:
+            self.prepare_data()  # the command asks for channels before Lightning does
             for d, found in zip(DOMAINS, self.sources("train"), strict=True):
                 self._first[d] = found[0].read()
         return self._first[domain]
@@ -243,9 +278,14 @@ class ImageFolder(DomainData):
         """The first of these folders that exists."""
         found = [self.path / name for name in names if (self.path / name).is_dir()]
         if not found:
+            other = "."
+            if not self.path.is_dir() and self.dataset == "cityscapes":
+                other = ",\nor build it from your own copy by crossdomain data cityscapes."
+            elif not self.path.is_dir() and self.dataset in self.archives:
+                other = ",\nor fetch it with --data.download true."
             raise FileNotFoundError(
                 f"There is no folder {' or '.join(names)} in {str(self.path.resolve())!r}.\n"
-                "Set data.root or CROSSDOMAIN_DATA to where the data is, and data.folder to its folder there."
+                f"Set data.root or CROSSDOMAIN_DATA to where the data is, and data.folder to its folder there{other}"
             )
         return found[0]
 
@@ -259,7 +299,7 @@ class PairedFolder(ImageFolder):
 
     Splits are the folders ``train``, ``val`` and ``test``; where one of the last two is missing the other one stands
     for it. In files that hold both, a is on the left and b on the right, as pix2pix has them. Evaluation batches carry
-    ``truth_a`` and ``truth_b``.
+    ``truth_a`` and ``truth_b``. With ``download``, a folder named like one of pix2pix's archives is fetched from there.
 
     Args:
         paired: training draws pairs and knows their truth; False draws both domains independently, for unpaired
@@ -268,6 +308,9 @@ class PairedFolder(ImageFolder):
     """
 
     pairs = True
+    archives = ("edges2handbags", "edges2shoes", "facades", "maps", "night2day")
+    suffix = ".tar.gz"
+    mirrors = ("http://efrosgans.eecs.berkeley.edu/pix2pix/datasets",)
 
     def __init__(self, paired: bool = True, **options: Any) -> None:
         super().__init__(**options)
@@ -294,8 +337,28 @@ class PairedFolder(ImageFolder):
 class UnpairedFolder(ImageFolder):
     """Folders ``trainA``, ``trainB``, ``testA``, ``testB`` and, where there are, ``valA`` and ``valB``.
 
-    Where val or test is missing, the other one stands for it. Arguments are those of :class:`ImageFolder`.
+    Where val or test is missing, the other one stands for it. With ``download``, a folder named like one of CycleGAN's
+    archives is fetched from there. Arguments are those of :class:`ImageFolder`.
     """
+
+    archives = (
+        "ae_photos",
+        "apple2orange",
+        "cezanne2photo",
+        "facades",
+        "horse2zebra",
+        "iphone2dslr_flower",
+        "maps",
+        "monet2photo",
+        "summer2winter_yosemite",
+        "ukiyoe2photo",
+        "vangogh2photo",
+    )
+    suffix = ".zip"
+    mirrors = (
+        "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets",
+        "https://people.eecs.berkeley.edu/~taesung_park/CycleGAN/datasets",
+    )
 
     def sources(self, name: str) -> tuple[list[Source], list[Source]]:
         """Images of the split in both domains."""
@@ -312,6 +375,7 @@ class Facades(PairedFolder):
 
     domains = ("photo", "labels")
     folder = "facades"
+    palette = palettes.FACADES
 
 
 class Maps(PairedFolder):
@@ -327,9 +391,11 @@ class Maps(PairedFolder):
 class Cityscapes(PairedFolder):
     """Cityscapes as pix2pix has them: a photo, b labels; 2,975 / 500 pairs of 256x256 px in train / val.
 
-    The folders ``train`` and ``val`` lie in ``root/cityscapes``. Labels to photo is ``b2a``. Arguments are those of
+    The folders ``train`` and ``val`` lie in ``root/cityscapes``. They cannot be downloaded, but are built from the
+    user's own copy by ``crossdomain data cityscapes``. Labels to photo is ``b2a``. Arguments are those of
     :class:`PairedFolder`.
     """
 
     domains = ("photo", "labels")
     folder = "cityscapes"
+    palette = palettes.CITYSCAPES

@@ -33,7 +33,7 @@ def read_image(path: Path) -> Tensor:
     """Read an image file as it is stored.
 
     Returns:
-        (C, H, W), uint8 or uint16: 1 channel for grey, 3 for RGB, 4 for RGBA, any number for TIFF.
+        (C, H, W), uint8 or uint16: 1 channel for grey, 3 for RGB and palettes, 4 for RGBA, any number for TIFF.
 
     Raises:
         ValueError: the file is damaged, or not an image of 8 or 16 bits; names the file.
@@ -49,7 +49,10 @@ def read_image(path: Path) -> Tensor:
 
 
 def _decode(path: Path) -> Tensor:
-    return decode_image(read_file(str(path)), ImageReadMode.UNCHANGED)
+    data = read_file(str(path))
+    # Colour type 3 in a PNG's header is a palette, which torchvision would make grey.
+    palette = data[:4].tolist() == [0x89, *b"PNG"] and len(data) > 25 and data[25] == 3
+    return decode_image(data, ImageReadMode.RGB if palette else ImageReadMode.UNCHANGED)
 
 
 def _read_tiff(path: Path) -> Tensor:

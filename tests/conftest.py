@@ -87,7 +87,7 @@ def snapshot():
 
 @pytest.fixture
 def small_data(tmp_path, monkeypatch):
-    """A root with twenty digits of each dataset, in the files that torchvision reads, and eight pairs of Facades."""
+    """A root with twenty digits of each dataset, in the files that torchvision reads, and eight pairs of other sets."""
     rng = np.random.default_rng(0)
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
@@ -109,10 +109,10 @@ def small_data(tmp_path, monkeypatch):
         labels = np.arange(1, 21).reshape(-1, 1) % 10
         labels[labels == 0] = 10
         scipy.io.savemat(tmp_path / "SVHN" / f"{split}_32x32.mat", {"X": pixels, "y": labels.astype(np.uint8)})
-    for split in ("train", "val", "test"):
-        (tmp_path / "facades" / split).mkdir(parents=True)
+    for folder in ("facades/train", "facades/val", "facades/test", "cityscapes/train", "cityscapes/val"):
+        (tmp_path / folder).mkdir(parents=True)
         for i in range(8):
             pair = torch.from_numpy(rng.integers(0, 256, (3, 64, 128), dtype=np.uint8))
-            write_jpeg(pair, str(tmp_path / "facades" / split / f"{i + 1}.jpg"))
+            write_jpeg(pair, str(tmp_path / folder / f"{i + 1}.jpg"))
     monkeypatch.setattr(datasets.SVHN, "_check_integrity", lambda self: True)
     return tmp_path

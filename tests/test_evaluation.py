@@ -14,8 +14,8 @@ from crossdomain.evaluation import Evaluation
 from crossdomain.flows import ImageFlow, dequantize
 from crossdomain.grid import labelled_grid
 from crossdomain.method import Method
-from crossdomain.methods import AlignFlow, CycleGAN
-from crossdomain.networks import ConvClassifier, PatchCritic, ResNetGenerator
+from crossdomain.methods import AlignFlow, CycleGAN, Pix2Pix
+from crossdomain.networks import ConvClassifier, PatchCritic, ResNetGenerator, UNetGenerator
 
 CRITIC = partial(PatchCritic, width=4, layers=1, norm="none")
 
@@ -147,6 +147,40 @@ def test_user_given_evaluation_is_not_replaced(trainer):
     run = trainer(callbacks=[mine])
     run.validate(alignflow(), Digits(), verbose=False)
     assert [c for c in run.callbacks if isinstance(c, Evaluation)] == [mine]
+
+
+@pytest.mark.parametrize("dropout", [True, False])
+def test_several_truths_are_compared_with_all_samples(dropout, trainer, tensors, monkeypatch):
+    method = Pix2Pix(3, direction="b2a", generator=partial(UNetGenerator, width=4, levels=6), test_dropout=dropout)
+    for p in method.parameters():
+        p.data += 0.1 * torch.randn_like(p)
+    b = 2 * torch.rand(4, 3, 64, 64) - 1
+    outputs = method.eval().translate(b, "b2a", samples=20 if dropout else 1, seed=0)
+    outputs = outputs if dropout else outputs.unsqueeze(1)
+    # The true answers: near the first output, near the last, and far away from all.
+    truths = torch.stack([outputs[:, 0] + 0.01, outputs[:, -1] - 0.01, -outputs[:, 0].sign()], 1)
+    calls, translate = [], method.translate
+    monkeypatch.setattr(method, "translate", lambda *a, **kw: calls.append(kw) or translate(*a, **kw))
+    data = tensors({}, {"b": b, "truth_a": truths[:, 0], "truths_a": truths})
+    (metrics,) = trainer(callbacks=[Evaluation(pictures=0)]).validate(method, data, verbose=False)
+    assert len(calls) == 1
+    expected = {"mse_b2a", "psnr_b2a", "ssim_b2a", "nearest_mse_b2a", "modes_covered_b2a"}
+    assert set(metrics) == {f"val/{tag}" for tag in expected | ({"diversity_b2a"} if dropout else set())}
+    distances = (outputs.clamp(-1, 1)[:, :, None] - truths[:, None]).square().mean((3, 4, 5))
+    assert metrics["val/nearest_mse_b2a"] == pytest.approx(distances.amin(2).mean().item(), rel=1e-4)
+    assert metrics["val/mse_b2a"] == pytest.approx(1e-4, rel=1e-2)
+    if dropout:
+        assert metrics["val/diversity_b2a"] == pytest.approx(diversity(outputs[:, :4]), rel=1e-4)
+        assert metrics["val/modes_covered_b2a"] == 2
+        (narrow,) = trainer(callbacks=[Evaluation(pictures=0, mode_radius=0.005)]).validate(method, data, verbose=False)
+        assert narrow["val/modes_covered_b2a"] == 0
+    else:
+        assert metrics["val/modes_covered_b2a"] == 1
+
+
+def diversity(outputs):
+    pairs = [(outputs[:, i] - outputs[:, j]).abs().mean() for i in range(4) for j in range(i)]
+    return torch.stack(pairs).mean().item()
 
 
 class TinyFeatures(torch.nn.Module):

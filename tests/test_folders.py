@@ -44,11 +44,11 @@ def loaders(data):
     return data.train_dataloader(), data.val_dataloader()
 
 
-@pytest.mark.parametrize("kind", ["grey", "rgb", "rgba", "png16", "tiff16", "tiff5", "tiff5_planes"])
+@pytest.mark.parametrize("kind", ["grey", "rgb", "rgba", "palette", "png16", "tiff16", "tiff5", "tiff5_planes"])
 def test_images_are_read_without_loss(kind, tmp_path):
     rng = np.random.default_rng(0)
-    channels = {"grey": 1, "rgb": 3, "rgba": 4, "png16": 1, "tiff16": 3}.get(kind, 5)
-    deep = kind not in ("grey", "rgb", "rgba")
+    channels = {"grey": 1, "rgb": 3, "rgba": 4, "palette": 3, "png16": 1, "tiff16": 3}.get(kind, 5)
+    deep = kind not in ("grey", "rgb", "rgba", "palette")
     values = rng.integers(0, 65536 if deep else 256, (7, 5, channels)).astype(np.uint16 if deep else np.uint8)
     values[0, 0] = np.iinfo(values.dtype).max
     path = tmp_path / f"image.{'tif' if kind.startswith('tiff') else 'png'}"
@@ -56,6 +56,12 @@ def test_images_are_read_without_loss(kind, tmp_path):
         from PIL import Image
 
         Image.fromarray(values[..., 0]).save(path)
+    elif kind == "palette":
+        from PIL import Image
+
+        picture = Image.fromarray(np.arange(35, dtype=np.uint8).reshape(7, 5), "P")
+        picture.putpalette(values.flatten().tolist())
+        picture.save(path)
     elif kind == "tiff16":
         tifffile.imwrite(path, values, photometric="rgb")
     elif kind == "tiff5":
@@ -83,6 +89,7 @@ def test_pairs_side_by_side_share_crop_and_flip(side_by_side):
     train, val = loaders(data)
     assert data.spec() | {"domains": None} == {
         "domains": None, "channels": [3, 3], "image_size": 16, "resize_filter": "bicubic", "levels": 256,
+        "palette": None,
     }  # fmt: skip
     flips, corners = set(), set()
     for epoch in range(8):
@@ -205,8 +212,6 @@ def test_datasets_are_folders_below_the_root(make, folder, tmp_path):
     data = make(root=str(tmp_path), image_size=16, num_workers=0)
     _, val = loaders(data)
     assert next(iter(val))["path_a"] == [str(tmp_path / folder / "val" / "1.png")]
-    with pytest.raises(ValueError, match=f"{make.__name__} cannot be downloaded yet"):
-        make(root=str(tmp_path / "none"), download=True).prepare_data()
 
 
 def test_images_of_other_channels_are_refused(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from crossdomain.metrics import BitsPerDim, CycleError, Diversity, TranslationError
+from crossdomain.metrics import BitsPerDim, CycleError, Diversity, ModeCoverage, TranslationError
 
 
 def test_translation_error():
@@ -49,6 +49,37 @@ def test_diversity_is_the_mean_distance_of_pairs():
     assert metric.compute().item() == pytest.approx(((0.5 + 1.0 + 0.5) / 3 + 0.0) / 2)
     with pytest.raises(ValueError, match="at least 2"):
         metric.update(outputs[:, :1])
+
+
+def test_mode_coverage_by_hand():
+    truths = torch.tensor([[[0.0, 0.0], [1.0, 1.0], [1.0, -1.0]], [[0.0, 0.0], [2.0, 0.0], [9.0, 9.0]]])
+    outputs = torch.tensor(
+        [
+            [[0.1, 0.1], [-0.1, 0.1], [1.0, 0.8]],  # the first true answer twice, the second once
+            [[0.0, 0.5], [1.6, 0.0], [1.0, 0.0]],  # all too far: 0.35, 0.28 and 0.71
+        ]
+    )
+    metric = ModeCoverage(radius=0.2)
+    metric.update(outputs[:1], truths[:1])
+    metric.update(outputs[1:], truths[1:])
+    result = metric.compute()
+    assert result["nearest_mse"].item() == pytest.approx((0.01 + 0.01 + 0.02 + 0.125 + 0.08 + 0.5) / 6)
+    assert result["modes_covered"].item() == (2 + 0) / 2
+    wider = ModeCoverage(radius=0.3)
+    wider.update(outputs, truths)
+    assert wider.compute()["modes_covered"].item() == (2 + 1) / 2
+
+
+def test_one_output_covers_one_mode_however_near_others_are():
+    truths, outputs = torch.tensor([[[0.0], [0.1], [0.2]]]), torch.tensor([[[0.09]]])
+    metric = ModeCoverage(radius=1.0)
+    metric.update(outputs, truths)
+    assert {k: round(v.item(), 6) for k, v in metric.compute().items()} == {"nearest_mse": 0.0001, "modes_covered": 1.0}
+    metric.reset()
+    metric.update(torch.full((1, 2, 3, 4, 4), 5.0), torch.ones(1, 2, 3, 4, 4))  # images are clamped
+    assert metric.compute()["nearest_mse"].item() == 0.0
+    with pytest.raises(ValueError, match="cannot match truths"):
+        metric.update(torch.zeros(1, 2, 3), torch.zeros(1, 2, 4))
 
 
 def test_uniform_density_costs_eight_bits():

@@ -353,13 +353,12 @@ def test_what_the_official_code_does_not_have_is_not_exported(tmp_path):
     cyclegan = CycleGAN(1, generator=biased, critic=critic)
     encoder = partial(ResNetEncoder, width=2, blocks=1, norm="none")
     latent = partial(LatentUNetGenerator, width=1, levels=6)
+    alignflow = crossdomain.load("alignflow-digits")
     refused = {
         "has 4 levels, the official code's U-Net at least 5": Pix2Pix(3, generator=small, critic=critic),
         "no U-Net without skips": Pix2Pix(3, generator=bare, critic=critic),
         "This CycleGAN cannot be exported to 'pix2pix'.\nIt can be exported to 'cyclegan'": cyclegan,
-        "AlignFlow cannot be exported to an official code.\nWhat can be: Pix2Pix, CycleGAN, BiCycleGAN": crossdomain.load(
-            "alignflow-digits"
-        ),
+        "AlignFlow cannot be exported to an official code.\nWhat can be: Pix2Pix, CycleGAN, BiCycleGAN": alignflow,
         "no ResNetEncoder with norm 'none'": BiCycleGAN(1, generator=latent, encoder=encoder),
     }
     for message, method in refused.items():

@@ -88,6 +88,7 @@ def test_header_says_what_translate_needs(saved):
         "image_size": 16,
         "resize_filter": "bicubic",
         "levels": 256,
+        "palette": None,
         "rounds": 2,
         "images_seen": 16,
     }

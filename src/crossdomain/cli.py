@@ -129,13 +129,30 @@ def _translate(options: argparse.Namespace) -> None:
     print(f"Wrote {total} images to {options.output}")
 
 
+def _build_cityscapes(options: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from tqdm import tqdm
+
+    from crossdomain.datamodules import Cityscapes
+    from crossdomain.datamodules.cityscapes import build_cityscapes
+
+    output = Path(options.output) if options.output else Cityscapes().path
+    count = build_cityscapes(Path(options.photos), Path(options.labels), output, tqdm)
+    print(f"Wrote {count} pairs to {output}")
+
+
 def _check(options: argparse.Namespace) -> None:
     from pathlib import Path
 
     from tqdm import tqdm
 
+    from crossdomain.datamodules.downloads import check_archive
     from crossdomain.datamodules.inspection import inspect_folder
 
+    if Path(options.path).is_file():
+        print(f"{options.path}: {check_archive(Path(options.path))} files, all as they were packed")
+        return
     report = inspect_folder(Path(options.path), tqdm)
     print(report)
     if report.problems:
@@ -143,7 +160,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def crossdomain(args: list[str] | None = None) -> None:
-    """The ``crossdomain`` command: list the zoo, translate, adapt, check data, import and export official weights."""
+    """The ``crossdomain`` command: list the zoo, translate, adapt, look after data, exchange official weights."""
     parser = argparse.ArgumentParser("crossdomain", description="A model zoo for moving images between domains.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -166,8 +183,15 @@ def crossdomain(args: list[str] | None = None) -> None:
     translate.set_defaults(action=_translate)
     data = commands.add_parser("data", help="look after data").add_subparsers(dest="task", required=True)
     check = data.add_parser("check", help="counts, sizes and kinds of the images in a folder, and what is wrong")
-    check.add_argument("path", help="the folder")
+    check.add_argument("path", help="the folder; of a .zip or .tar.gz the checksums and names are checked")
     check.set_defaults(action=_check)
+    cityscapes = data.add_parser("cityscapes", help="build Cityscapes in pix2pix's layout from your own download")
+    cityscapes.add_argument("photos", metavar="LEFTIMG8BIT", help="folder with train/CITY/*_leftImg8bit.png and val")
+    cityscapes.add_argument("labels", metavar="GTFINE", help="folder with train/CITY/*_gtFine_color.png and val")
+    cityscapes.add_argument(
+        "--output", metavar="DIR", help="folder to make (default: cityscapes in CROSSDOMAIN_DATA, else in data)"
+    )
+    cityscapes.set_defaults(action=_build_cityscapes)
     importer = commands.add_parser("import", help="turn the authors' published weights into a checkpoint of the zoo")
     importer.add_argument(
         "files",

@@ -14,7 +14,15 @@ from torchmetrics import MeanMetric, Metric
 from crossdomain import serialization
 from crossdomain.flows import dequantize
 from crossdomain.grid import labelled_grid
-from crossdomain.metrics import BitsPerDim, CycleError, Diversity, TranslationError
+from crossdomain.metrics import (
+    BitsPerDim,
+    CycleError,
+    Diversity,
+    ModeCoverage,
+    SegmentationScore,
+    TranslationError,
+)
+from crossdomain.palette import nearest_class
 
 DIRECTIONS = {"a": "a2b", "b": "b2a"}
 
@@ -30,20 +38,30 @@ class Evaluation(Callback):
     ``bits_per_dim_a``              ``log_prob``, images                 :class:`BitsPerDim`, one draw of noise
     ``accuracy_a2b``                ``label_a`` and a judge of b         of the judge on translated images
     ``accuracy_a``                  ``classify`` and ``label_a``         of the method on images as they are
+    ``pixel_accuracy_a2b``          palette of a, a segmenter            :class:`SegmentationScore` of the segmenter
+                                    palette of b, ``truth_b``            the same by the nearest colours
+    ``pixel_accuracy_a``            ``segment``, palette of ``truth_b``  of the method on images as they are
     ``diversity_a2b``               multimodal                           :class:`Diversity`
     ``reconstruction_mse_a2b``      ``accepts_guide``, ``truth_b``       the truth is the guide
+    ``nearest_mse_a2b``             the batch has ``truths_b``           :class:`ModeCoverage`
+    ``modes_covered_a2b``           the same                             of all samples of an input together
     ``fid_a2b, kid_a2b``            asked for                            torchmetrics, Inception features
     ==============================  ===================================  ======================================
 
-    and likewise with a and b exchanged. Networks of judges and features live here, not in the method's state. Once an
-    epoch, the first images of the val split go to TensorBoard as one grid: input, translation, truth, and back.
-    The HParams tab gets one row for each run.
+    and likewise with a and b exchanged; ``class_accuracy`` and ``class_iou`` go with ``pixel_accuracy``.
+    Networks of judges, segmenters and features live here, not in the method's state. Once an epoch, the first images of
+    the val split go to TensorBoard as one grid: input, translation, truth, and back. The HParams tab gets one row for
+    each run.
 
     Args:
         pictures: columns of the grid; 0 leaves it out.
         judge_a: path of a classifier's checkpoint, for ``accuracy_b2a``.
         judge_b: path of a classifier's checkpoint, for ``accuracy_a2b``.
+        segmenter: path of a segmenter's checkpoint, trained on data of the same palette, for ``pixel_accuracy``,
+            ``class_accuracy`` and ``class_iou`` of the direction from labels to photos.
         samples: outputs for one input that ``diversity`` compares.
+        coverage_samples: outputs for one input that ``modes_covered`` looks at, where a method has more than one.
+        mode_radius: root mean squared distance, on [-1, 1], within which a true answer counts as covered.
         fid: compute ``fid`` and ``kid``; needs the extra ``[fid]``, which downloads Inception weights.
     """
 
@@ -52,13 +70,20 @@ class Evaluation(Callback):
         pictures: int = 8,
         judge_a: str | None = None,
         judge_b: str | None = None,
+        segmenter: str | None = None,
         samples: int = 4,
+        coverage_samples: int = 20,
+        mode_radius: float = 0.15,
         fid: bool = False,
     ) -> None:
         self.pictures = pictures
         self.judge_paths = {"a": judge_a, "b": judge_b}
         self.judges: dict[str, LightningModule] = {}
+        self.segmenter_path = segmenter
+        self.segmenter: LightningModule | None = None
         self.samples = samples
+        self.coverage_samples = coverage_samples
+        self.mode_radius = mode_radius
         self.fid = fid
         self._metrics: dict[tuple[str, str], Metric] = {}
         self._grid: Tensor | None = None
@@ -67,29 +92,46 @@ class Evaluation(Callback):
     # --- measuring ---------------------------------------------------------------------------------------------
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Load the judges."""
+        """Load the judges and the segmenter."""
         for domain, path in self.judge_paths.items():
             if path is not None and domain not in self.judges:
                 self.judges[domain] = serialization.companion(path, f"judge_{domain}", "classify")
+        if self.segmenter_path is not None and self.segmenter is None:
+            self.segmenter = serialization.companion(self.segmenter_path, "segmenter", "segment")
 
-    def _metric(self, kind: str, name: str, device: torch.device, levels: int = 256) -> Metric:
+    def _check_segmenter(self, module: Any) -> None:
+        """Refuse a segmenter that was trained on other classes; the method knows its data only now."""
+        if self.segmenter is None:
+            return
+        known, palette = self.segmenter.data_spec["palette"], module.data_spec["palette"]
+        if palette is None:
+            raise ValueError("A segmenter scores data whose labels have a palette, which this data has not.")
+        if known != palette:
+            raise ValueError(
+                f"segmenter is {self.segmenter_path!r}, trained on {_classes(known)},\n"
+                f"but the palette of this data is {_classes(palette)}.\n"
+                "Give a segmenter that was trained on this data, domains in the same order."
+            )
+
+    def _metric(self, kind: str, name: str, module: Any) -> Metric:
         if (kind, name) not in self._metrics:
             make: dict[str, Callable[[], Metric]] = {
                 "translation": TranslationError,
                 "reconstruction": TranslationError,
                 "cycle": CycleError,
-                "bits_per_dim": lambda: BitsPerDim(levels),
+                "bits_per_dim": lambda: BitsPerDim(module.data_spec["levels"]),
                 "accuracy": MeanMetric,
+                "segmentation": lambda: SegmentationScore(len(module.data_spec["palette"]["names"])),
                 "diversity": Diversity,
+                "coverage": lambda: ModeCoverage(self.mode_radius),
                 "fid": _fid,
                 "kid": _kid,
             }
-            self._metrics[kind, name] = make[kind]().to(device)
+            self._metrics[kind, name] = make[kind]().to(module.device)
         return self._metrics[kind, name]
 
     @torch.no_grad()
     def _measure(self, module: Any, batch: dict[str, Any]) -> None:
-        device = module.device
         for source, target in (("a", "b"), ("b", "a")):
             direction, images = DIRECTIONS[source], batch.get(source)
             if images is None:
@@ -102,37 +144,55 @@ class Evaluation(Callback):
                 levels = module.data_spec["levels"]
                 noise = torch.rand(images.shape[1:], generator=torch.Generator().manual_seed(0)).to(images)
                 log_prob = module.log_prob(dequantize(images, levels, noise), source)
-                self._metric("bits_per_dim", source, device, levels).update(log_prob, images[0].numel())
+                self._metric("bits_per_dim", source, module).update(log_prob, images[0].numel())
             if hasattr(module, "classify") and f"label_{source}" in batch:
                 right = module.classify(images).argmax(1) == batch[f"label_{source}"]
-                self._metric("accuracy", source, device).update(right.float())
+                self._metric("accuracy", source, module).update(right.float())
+            if hasattr(module, "segment") and target == _labels(module) and f"truth_{target}" in batch:
+                self._score(module, source, module.segment(images).argmax(1), batch[f"truth_{target}"])
 
     def _measure_direction(self, module: Any, batch: dict[str, Any], direction: str, guide: Tensor | None) -> None:
         source, target = direction.split("2")
-        device, images = module.device, batch[source]
-        output = module.translate(images, direction, guide=guide, seed=0)
+        images, truths = batch[source], batch.get(f"truths_{target}")
+        count = max(self.samples, 1 if truths is None else self.coverage_samples) if module.multimodal else 1
+        many = module.translate(images, direction, guide=guide, samples=count, seed=0)
+        many = many if count > 1 else many.unsqueeze(1)
+        output = many[:, 0]
         if f"truth_{target}" in batch:
             truth = batch[f"truth_{target}"]
-            self._metric("translation", direction, device).update(output, truth)
+            self._metric("translation", direction, module).update(output, truth)
             if module.accepts_guide:
                 reconstruction = module.translate(images, direction, guide=truth)
-                self._metric("reconstruction", direction, device).update(reconstruction, truth)
+                self._metric("reconstruction", direction, module).update(reconstruction, truth)
+            if target == _labels(module):
+                nearest = nearest_class(output, module.data_spec["palette"]["colours"])
+                self._score(module, direction, nearest, truth)
+        if self.segmenter is not None and source == _labels(module):
+            segmenter = self.segmenter.to(module.device)
+            self._score(module, direction, segmenter.segment(output.clamp(-1, 1)).argmax(1), images)
         if DIRECTIONS[target] in module.directions and not module.guided:
             back = module.translate(output, DIRECTIONS[target], seed=0)
-            self._metric("cycle", source, device).update(back, images)
+            self._metric("cycle", source, module).update(back, images)
         if target in self.judges and f"label_{source}" in batch:
-            judge = self.judges[target].to(device)
+            judge = self.judges[target].to(module.device)
             right = judge.classify(output.clamp(-1, 1)).argmax(1) == batch[f"label_{source}"]
-            self._metric("accuracy", direction, device).update(right.float())
+            self._metric("accuracy", direction, module).update(right.float())
         if module.multimodal:
-            many = module.translate(images, direction, guide=guide, samples=self.samples, seed=0)
-            self._metric("diversity", direction, device).update(many)
+            self._metric("diversity", direction, module).update(many[:, : self.samples])
+        if truths is not None:
+            self._metric("coverage", direction, module).update(many[:, : self.coverage_samples], truths)
         if self.fid and images.ndim == 4:
             for kind in ("fid", "kid"):
-                metric = self._metric(kind, direction, device)
+                metric = self._metric(kind, direction, module)
                 metric.update(_rgb(output), real=False)
                 if target in batch:
                     metric.update(_rgb(batch[target]), real=True)
+
+    def _score(self, module: Any, name: str, classes: Tensor, labels: Tensor) -> None:
+        """Compare class maps (N, H, W) with the classes of ``labels`` (N, 3, H, W), pictures in the palette."""
+        palette = module.data_spec["palette"]
+        truth = nearest_class(labels, palette["colours"], palette["ignored"])
+        self._metric("segmentation", name, module).update(classes, truth)
 
     def _guide(self, module: Any, batch: dict[str, Any], target: str, count: int) -> Tensor | None:
         """Guides for ``count`` images from the other domain of the batch, repeated where it has fewer."""
@@ -150,9 +210,9 @@ class Evaluation(Callback):
             keys = sorted({key for of_one in gathered for key in of_one})
         results: dict[str, Tensor] = {}
         for kind, name in keys:
-            value = self._metric(kind, name, module.device).compute()
+            value = self._metric(kind, name, module).compute()
             if isinstance(value, dict):
-                prefix = "" if kind == "translation" else f"{kind}_"
+                prefix = f"{kind}_" if kind in ("cycle", "reconstruction") else ""
                 results |= {f"{prefix}{part}_{name}": number for part, number in value.items()}
             else:
                 results[f"{kind}_{name}"] = value[0] if kind == "kid" else value
@@ -160,7 +220,7 @@ class Evaluation(Callback):
 
     def _finish(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         results = self._results(trainer, module)
-        bar = ("mse", "accuracy", "bits_per_dim")
+        bar = ("mse", "accuracy", "bits_per_dim", "class_iou")
         for name, value in results.items():
             module.log(f"{stage}/{name}", value, prog_bar=name.startswith(bar), sync_dist=trainer.world_size > 1)
         self._metrics.clear()
@@ -205,6 +265,12 @@ class Evaluation(Callback):
         return labelled_grid(rows) if rows else None
 
     # --- Lightning's hooks -------------------------------------------------------------------------------------
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check the segmenter."""
+        self._check_segmenter(pl_module)
+
+    on_test_start = on_validation_start
 
     def on_validation_batch_end(
         self,
@@ -260,6 +326,20 @@ class Evaluation(Callback):
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the metrics of the test split."""
         self._finish(trainer, pl_module, "test")
+
+
+def _labels(module: Any) -> str | None:
+    """The domain whose images are labels in a palette."""
+    palette = module.data_spec["palette"]
+    return None if palette is None else palette["domain"]
+
+
+def _classes(palette: dict[str, Any] | None) -> str:
+    """A palette in a few words, for an error message."""
+    if palette is None:
+        return "no palette"
+    names = palette["names"]
+    return f"{len(names)} classes of domain {palette['domain']} ({names[0]} to {names[-1]})"
 
 
 def _rgb(images: Tensor) -> Tensor:

@@ -27,13 +27,14 @@ import crossdomain.flows
 import crossdomain.methods
 import crossdomain.networks
 import crossdomain.objectives
-import crossdomain.optimization  # noqa: F401
+import crossdomain.optimization
+import crossdomain.segmentation  # noqa: F401
 from crossdomain import hub
 from crossdomain.callbacks import NonFiniteGuard, PredictionWriter, RoundCheckpoint
 from crossdomain.method import Method
 from crossdomain.objectives import Objective
 
-CHECKPOINT_KEYS = ("ckpt_path", "translator", "semantic_classifier", "judge_a", "judge_b")
+CHECKPOINT_KEYS = ("ckpt_path", "translator", "semantic_classifier", "judge_a", "judge_b", "segmenter")
 # Remarks of Lightning that are known and harmless here.
 NOISE = (
     ".*does not have many workers.*",  # small data needs no loading processes

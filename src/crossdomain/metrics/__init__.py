@@ -1,6 +1,7 @@
 """Metrics, as torchmetrics classes; they add up over batches and over processes."""
 
 from crossdomain.metrics.likelihood import BitsPerDim
-from crossdomain.metrics.translation import CycleError, Diversity, TranslationError
+from crossdomain.metrics.segmentation import SegmentationScore
+from crossdomain.metrics.translation import CycleError, Diversity, ModeCoverage, TranslationError
 
-__all__ = ["BitsPerDim", "CycleError", "Diversity", "TranslationError"]
+__all__ = ["BitsPerDim", "CycleError", "Diversity", "ModeCoverage", "SegmentationScore", "TranslationError"]

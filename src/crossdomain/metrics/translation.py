@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torchmetrics import Metric
 from torchmetrics.functional.image import structural_similarity_index_measure
 
@@ -96,3 +97,46 @@ class Diversity(Metric):
     def compute(self) -> Tensor:
         """Mean over inputs."""
         return (self.sum / self.inputs).float()
+
+
+class ModeCoverage(Metric):
+    """How near outputs come to one of several true answers, and how many of these they find.
+
+    ``nearest_mse`` is the mean squared error of an output to the true one nearest to it, averaged over outputs.
+    ``modes_covered`` is the number of an input's true answers, averaged over inputs, that are the nearest one of at
+    least one output and within ``radius`` of it. Both on the scale [-1, 1], images clamped to it.
+
+    Args:
+        radius: root mean squared distance. Below half the distance of any two true answers, an output lies within the
+            radius of one of them at most.
+    """
+
+    full_state_update = False
+
+    def __init__(self, radius: float = 0.15) -> None:
+        super().__init__()
+        self.radius = radius
+        for name in ("error", "outputs", "covered", "inputs"):
+            self.add_state(name, torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, outputs: Tensor, truths: Tensor) -> None:
+        """Add outputs (N, S, ...) and true answers (N, M, ...) of N inputs."""
+        if outputs.shape[0] != truths.shape[0] or outputs.shape[2:] != truths.shape[2:]:
+            raise ValueError(f"Outputs of shape {tuple(outputs.shape)} cannot match truths of {tuple(truths.shape)}.")
+        images = outputs.ndim == 5
+        flat = (outputs.float().clamp(-1, 1) if images else outputs.float()).flatten(2)
+        exact = "donot_use_mm_for_euclid_dist"
+        distances = torch.cdist(flat, truths.float().flatten(2), compute_mode=exact) / flat.shape[2] ** 0.5
+        nearest, which = distances.min(2)
+        found = F.one_hot(which, truths.shape[1]).bool() & (nearest < self.radius).unsqueeze(2)
+        self.error += nearest.double().square().sum()
+        self.outputs += nearest.numel()
+        self.covered += found.any(1).sum()
+        self.inputs += len(outputs)
+
+    def compute(self) -> dict[str, Tensor]:
+        """``nearest_mse`` and ``modes_covered`` over everything so far."""
+        return {
+            "nearest_mse": (self.error / self.outputs).float(),
+            "modes_covered": (self.covered / self.inputs).float(),
+        }

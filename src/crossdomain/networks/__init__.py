@@ -11,6 +11,7 @@ from crossdomain.networks.initialization import initialize_normal, initialize_xa
 from crossdomain.networks.latent_unet import LatentUNetGenerator
 from crossdomain.networks.norms import Norm, make_norm
 from crossdomain.networks.resnet import ResidualBlock, ResNetGenerator
+from crossdomain.networks.segmenters import TimmSegmenter
 from crossdomain.networks.unet import UNetGenerator
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "ResNetGenerator",
     "ResidualBlock",
     "TimmClassifier",
+    "TimmSegmenter",
     "UNetGenerator",
     "initialize_normal",
     "initialize_xavier",

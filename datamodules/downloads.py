@@ -1,0 +1,351 @@
+"""Archives from the web: fetched with resume, checked, and unpacked safely, all or nothing."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from email.utils import formatdate, mktime_tz, parsedate_tz
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path, PureWindowsPath
+from typing import IO, NamedTuple
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from tqdm import tqdm
+
+try:
+    import fcntl
+except ImportError:  # Windows, where processes are not kept apart
+    fcntl = None
+
+BLOCK = 1 << 18  # bytes
+TIMEOUT = 30  # seconds without a byte after which a connection counts as broken
+
+
+class Unreachable(ConnectionError):
+    """There is no answer, or no such file; nothing was downloaded."""
+
+
+def fetch_folder(urls: Sequence[str], target: Path) -> Path:
+    """Download an archive and unpack it as the folder ``target``, unless that is there already.
+
+    Of several processes one does it while the others wait. An archive that lies beside ``target`` already, under the
+    name that the first of ``urls`` has, is taken instead of a download, and left there; one that was downloaded is
+    removed once it is unpacked.
+
+    Args:
+        urls: where the archive is; each is tried when those before it cannot be reached.
+        target: the folder to make.
+
+    Returns:
+        ``target``.
+
+    Raises:
+        ConnectionError: it could not be fetched, or not to its end; of several the first is named.
+        ValueError: the archive is damaged, or would write outside of the folder.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    archive = target.parent / urls[0].rpartition("/")[2]
+    with one_at_a_time(target.with_name(f".{target.name}.lock")):
+        if not target.is_dir():
+            given = archive.is_file()
+            if not given:
+                _fetch_first(urls, archive)
+            extract(archive, target)
+            if not given:
+                archive.unlink()
+    return target
+
+
+def _fetch_first(urls: Sequence[str], path: Path) -> None:
+    errors = []
+    for url in urls:
+        try:
+            fetch_archive(url, path)
+        except Unreachable as error:
+            errors.append(error)
+        else:
+            return
+    raise errors[0]
+
+
+# --- fetching --------------------------------------------------------------------------------------------------
+
+
+def fetch_archive(url: str, path: Path, sha256: str | None = None) -> Path:
+    """Download a ``.tar.gz`` or ``.zip``.
+
+    What arrives is written to ``<name>.part``, which becomes ``path`` when it is complete and its checksums hold.
+    The part of a download that broke stays, dated like the file on the server: the next call goes on from there,
+    or starts afresh where the server cannot do that or the file has changed since.
+
+    Args:
+        url: where it is.
+        path: where to write it; its folder is made when it is missing.
+        sha256: refuse the file when its hash differs; 64 hexadecimal digits.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        ConnectionError: there is no answer or no such file, or the connection broke; names file and address.
+        ValueError: what arrived is damaged, or not the archive that was expected; it is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    _download(url, path, part)
+    try:
+        check_archive(part)
+        if sha256 is not None and (found := _sha256(part)) != sha256:
+            raise ValueError(f"{str(part)!r} has the SHA-256 {found}, expected {sha256}.")
+    except ValueError as error:
+        part.unlink()
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{reason}\nIt came from {url} and was removed; call again to fetch it anew.") from None
+    return part.replace(path)
+
+
+def _download(url: str, path: Path, part: Path) -> None:
+    """Write all of ``url`` to ``part``, of which there may be a beginning."""
+    with _open(url, path, part) as response:
+        done = part.stat().st_size if response.status == 206 else 0
+        announced = response.headers.get("Content-Length")
+        total = None if announced is None else done + int(announced)
+        modified = _modified(response)
+        bar = tqdm(desc=path.name, total=total, initial=done, unit="B", unit_scale=True)
+        with open(part, "ab" if done else "wb", buffering=0) as file, bar:
+            for block in _blocks(response, url, part):
+                file.write(block)
+                bar.update(len(block))
+                done += len(block)
+                if modified is not None:  # after every block, so that even a killed process can be resumed
+                    os.utime(part, (modified, modified))
+    if total is not None and done < total:
+        raise ConnectionError(_broken(url, part, f"{done:,} of {total:,} bytes have arrived"))
+
+
+def _open(url: str, path: Path, part: Path) -> HTTPResponse:
+    """The answer of the server: status 206 where it sends what ``part`` lacks, another one where it sends all."""
+    headers = {}
+    if part.is_file():
+        beginning = part.stat()
+        headers["Range"] = f"bytes={beginning.st_size}-"
+        headers["If-Range"] = formatdate(int(beginning.st_mtime), usegmt=True)
+    try:
+        response = urlopen(Request(url, headers=headers), timeout=TIMEOUT)
+    except (OSError, HTTPException) as error:
+        if headers and isinstance(error, HTTPError) and error.code == 416:  # there is nothing after the part's end
+            part.unlink()
+            return _open(url, path, part)
+        reason = f"HTTP {error.code} {error.reason}" if isinstance(error, HTTPError) else _reason(error)
+        raise Unreachable(
+            f"{path.name!r} cannot be fetched from {url}: {reason}.\n"
+            f"Try again later, or put the file there by other means: {str(path)!r}."
+        ) from None
+    if response.status == 206:
+        starts = response.headers.get("Content-Range", "").startswith(f"bytes {beginning.st_size}-")
+        changed = _modified(response) not in (None, int(beginning.st_mtime))  # not every server minds If-Range
+        if changed or not starts:
+            response.close()
+            part.unlink()
+            return _open(url, path, part)
+    return response
+
+
+def _modified(response: HTTPResponse) -> int | None:
+    """When the file was last changed, in seconds since 1970."""
+    parsed = parsedate_tz(response.headers.get("Last-Modified", ""))
+    return None if parsed is None else mktime_tz(parsed)
+
+
+def _blocks(response: HTTPResponse, url: str, part: Path) -> Iterator[bytes]:
+    try:
+        while block := response.read(BLOCK):
+            yield block
+    except (OSError, HTTPException) as error:
+        raise ConnectionError(_broken(url, part, _reason(error))) from None
+
+
+def _reason(error: Exception) -> str:
+    error = getattr(error, "reason", error)
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _broken(url: str, part: Path, reason: str) -> str:
+    name = part.name.removesuffix(".part")
+    return (
+        f"The connection broke while {name!r} was fetched from {url}: {reason}.\n"
+        f"What has arrived is kept in {str(part)!r}; call again to resume."
+    )
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def one_at_a_time(lock: Path) -> Iterator[None]:
+    """Wait until no other process is here with the same ``lock``, a file that exists as long as one is.
+
+    A process that dies lets go of it.
+    """
+    while True:
+        with open(lock, "a") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is_file_at(lock, file):
+                continue  # who held it has removed it, and another process may hold a new one
+            try:
+                yield
+            finally:
+                if fcntl is not None:
+                    lock.unlink()
+            return
+
+
+def _is_file_at(path: Path, file: IO) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+# --- unpacking -------------------------------------------------------------------------------------------------
+
+
+class Member(NamedTuple):
+    """One file of an archive, open for reading."""
+
+    name: str
+    content: IO[bytes]
+
+
+def extract(archive: Path, target: Path) -> Path:
+    """Unpack a ``.tar.gz`` or ``.zip`` as the folder ``target``, which is not there before; the archive stays.
+
+    Where all files of the archive lie in one folder, as in the authors' archives, that folder becomes ``target``. When
+    anything goes wrong, or on Ctrl-C, nothing of it is left. Contents are written by ourselves: owners and permissions
+    of the archive play no part.
+
+    Returns:
+        ``target``.
+
+    Raises:
+        ValueError: the archive is damaged, or a member is a link or a device or lies outside of the folder.
+        OSError: it cannot be written.
+    """
+    with staged(target) as folder, _named(archive):
+        for member in tqdm(_members(archive), desc=f"unpack {archive.name}", unit="file"):
+            file = folder / member.name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with open(file, "wb") as copy:
+                shutil.copyfileobj(member.content, copy, BLOCK)
+        tops = [top for top in folder.iterdir() if top.name != "__MACOSX" and not top.name.startswith("._")]
+        if len(tops) == 1 and tops[0].is_dir():
+            outer = folder.rename(folder.with_name("outer"))
+            (outer / tops[0].name).rename(folder)
+    return target
+
+
+def check_archive(archive: Path) -> int:
+    """Read an archive to its end, so that its checksums are compared, and look at the names of its members.
+
+    Returns:
+        How many files it holds.
+
+    Raises:
+        ValueError: as :func:`extract`.
+    """
+    count = 0
+    with _named(archive):
+        for member in _members(archive):
+            while member.content.read(BLOCK):
+                pass
+            count += 1
+    return count
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """A folder to fill: it becomes ``target`` when all went well, and vanishes otherwise, on Ctrl-C too.
+
+    Raises:
+        FileExistsError: there is something at ``target``.
+    """
+    if target.exists():
+        raise FileExistsError(f"{str(target)!r} is there already.\nDelete it first, or choose another folder.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as beside:
+        folder = Path(beside) / "content"  # the temporary folder itself is closed to other users
+        folder.mkdir()
+        yield folder
+        folder.rename(target)
+
+
+@contextmanager
+def _named(archive: Path) -> Iterator[None]:
+    """Errors of reading and unpacking name the archive."""
+    try:
+        yield
+    except (EOFError, RuntimeError, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(
+            f"The archive {str(archive)!r} is damaged or not complete: {error}.\nRemove it and get it again."
+        ) from None
+    except OSError as error:
+        raise OSError(f"The archive {str(archive)!r} cannot be unpacked: {error}.") from None
+
+
+def _members(archive: Path) -> Iterator[Member]:
+    """The files of an archive in their order, each open until the next one is asked for."""
+    with open(archive, "rb") as file:
+        first = file.read(4)
+    if first.startswith(b"\x1f\x8b"):
+        return _tar_members(archive)
+    if first.startswith(b"PK"):
+        return _zip_members(archive)
+    raise ValueError(f"{str(archive)!r} is neither a .tar.gz nor a .zip, it begins with {first!r}.")
+
+
+def _tar_members(archive: Path) -> Iterator[Member]:
+    with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        for member in tar:
+            _refuse(archive, member.name, special=not (member.isfile() or member.isdir()))
+            if member.isfile():
+                yield Member(member.name, tar.extractfile(member))
+        while stream.read(BLOCK):  # to the very end, where gzip has its checksum
+            pass
+
+
+def _zip_members(archive: Path) -> Iterator[Member]:
+    with zipfile.ZipFile(archive) as file:
+        for info in file.infolist():
+            kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the archive was not made on Unix
+            _refuse(archive, info.filename, special=kind not in (0, stat.S_IFREG, stat.S_IFDIR))
+            if not info.is_dir():
+                with file.open(info) as content:
+                    yield Member(info.filename, content)
+
+
+def _refuse(archive: Path, name: str, special: bool) -> None:
+    """Refuse a member that is neither file nor folder, or whose path leads out of the folder on any system."""
+    path = PureWindowsPath(name)  # knows both kinds of slashes, and drives
+    outside = path.drive or path.root or ".." in path.parts
+    if special or outside:
+        what = "lies outside of it" if outside else "is a link or a device"
+        raise ValueError(
+            f"The archive {str(archive)!r} is refused: its member {name!r} {what}.\n"
+            "Nothing was unpacked. Get the archive from a source that you trust."
+        )

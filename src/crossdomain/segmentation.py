@@ -1,0 +1,87 @@
+"""Segmentation: a network that scores translated photos by the classes that it sees in them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from crossdomain.method import Batch, Method, NetworkFactory, Terms
+from crossdomain.networks import TimmSegmenter
+from crossdomain.palette import VOID, nearest_class
+
+
+class DomainSegmenter(Method):
+    """A segmentation network trained on real photos and their labels, for the FCN-score of translated ones.
+
+    It minimises the cross-entropy E -log softmax(f(x))[y] of each pixel, where x is a photo and y the class whose
+    palette colour is nearest to the pixel of its label picture; void pixels do not count. The palette is the data's.
+
+    Isola et al. (arXiv 1611.07004) score with the FCN-8s of Long et al. in Caffe. This is another network, so its
+    scores compare methods with each other and with its own scores on real photos, not with figures in papers.
+
+    Validation and test log ``pixel_accuracy_a``, ``class_accuracy_a`` and ``class_iou_a`` (``b`` where ``labels`` is
+    ``a``), on real photos: what a perfect translation would get.
+
+    Args:
+        channels_a: channels of domain a.
+        channels_b: channels of domain b; that of domain a when left out.
+        classes: number of classes, as many as the palette has.
+        network: makes the network from the number of channels and of classes.
+        labels: the domain whose images are labels; the other one's are the photos.
+        options: those of :class:`Method`.
+    """
+
+    generating_player = "segmenter"
+
+    def __init__(
+        self,
+        channels_a: int,
+        channels_b: int | None = None,
+        classes: int = 12,
+        network: NetworkFactory = TimmSegmenter,
+        labels: Literal["a", "b"] = "b",
+        **options: Any,
+    ) -> None:
+        super().__init__(channels_a, channels_b, **options)
+        self.save_hyperparameters()
+        self.classes = classes
+        self.labels = labels
+        self.photos = "ab".replace(labels, "")
+        self.network = network(self.channels[self.photos], classes)
+        self.players = {"segmenter": ("network",)}
+
+    def setup(self, stage: str) -> None:
+        """Check that the data has labels by colour, of as many classes."""
+        super().setup(stage)
+        palette = self.data_spec["palette"]
+        if palette is None or palette["domain"] != self.labels or len(palette["names"]) != self.classes:
+            found = "no palette"
+            if palette is not None:
+                found = f"{len(palette['names'])} classes in domain {palette['domain']}"
+            raise ValueError(
+                f"The data has {found}, but this {type(self).__name__} was made for {self.classes} in {self.labels}.\n"
+                "Choose data with labels by colour, such as Facades, and set model.classes and model.labels."
+            )
+
+    def generate(self, batch: Batch) -> dict[str, Any]:
+        """Logits of the photos, and the classes of their labels."""
+        if f"truth_{self.labels}" not in batch:
+            raise ValueError("The training batch has no labels of its photos; use paired data.")
+        palette = self.data_spec["palette"]
+        truth = nearest_class(batch[f"truth_{self.labels}"], palette["colours"], palette["ignored"])
+        return {"logits": self.network(batch[self.photos]), "truth": truth}
+
+    def segmenter_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
+        """Cross-entropy, the mean over pixels that are not void."""
+        logits, truth = out["logits"].float(), out["truth"]
+        total = F.cross_entropy(logits, truth, ignore_index=VOID, reduction="sum")
+        return {"cross_entropy": total / (truth != VOID).sum().clamp_min(1)}
+
+    @torch.no_grad()
+    def segment(self, images: Tensor) -> Tensor:
+        """Logits (N, classes, H, W) of photos (N, C, H, W) in [-1, 1]."""
+        self._check_images(images, self.photos)
+        return self.network(images)
