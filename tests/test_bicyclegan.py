@@ -1,15 +1,18 @@
 """BiCycleGAN: its losses by hand, its baselines, who moves the encoder, the paper's sizes, and many outputs for one."""
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
 from crossdomain import serialization
 from crossdomain.evaluation import Evaluation
 from crossdomain.methods import BiCycleGAN
 from crossdomain.networks import ConvEncoder, LatentUNetGenerator, MultiScaleCritic, ResNetEncoder
+from crossdomain.official import import_official
 
 SMALL = {
     "generator": partial(LatentUNetGenerator, width=4, levels=4, dropout=0.0),
@@ -86,6 +89,42 @@ def test_losses_by_hand(direction, conditional):
     on_real = logits(method.critic_random, other_x, other_y)
     on_fake = logits(method.critic_random, x, out["random"])
     torch.testing.assert_close(terms["random"], least_squares(on_real, 1) + least_squares(on_fake, 0))
+
+
+def test_one_round_is_the_official_one(trainer, tmp_path, monkeypatch):
+    """Losses and weights of the official optimize_parameters (tests/test_official.py has the commit).
+
+    The official code takes half a batch for one branch and the other half as true images of the other: it was given
+    our batch and then the batch rolled by one. Its KL is summed over the half batch, ours averaged, so it had half the
+    weight. Both sides in double precision: biases before an instance norm have gradients that are rounding alone, of
+    which Adam makes whole steps in single precision.
+    """
+    reference = torch.load(Path(__file__).parent / "reference" / "bicyclegan_official.pt", weights_only=True)
+    nets, step = reference["nets"], reference["step"]
+    roles = ("G", "E", "D", "D2")
+
+    def load(networks):
+        for role in roles:
+            torch.save(networks[role], tmp_path / f"latest_net_{role}.pth")
+        return import_official([tmp_path / f"latest_net_{r}.pth" for r in roles], "bicyclegan", dropout=False)
+
+    start = {**nets, "G": nets["G_all"]}
+    method, before, after = load(start).train(), load(start).state_dict(), load(step).state_dict()
+    x, y = reference["x"].float() / 127.5 - 1, reference["y"].float() / 127.5 - 1
+    monkeypatch.setattr(torch, "randn_like", lambda tensor: step["eps"])
+    monkeypatch.setattr(torch, "randn", lambda *shape, **options: step["z"])
+    trainer(precision="64-true").fit(method, DataLoader([{"a": x, "b": y, "truth_b": y}], batch_size=None))
+    official = {"generator_adversarial_encoded": "G_GAN", "generator_adversarial_random": "G_GAN2",
+                "generator_l1": "G_L1", "generator_kl": "kl", "generator_latent": "z_L1",
+                "critic_encoded": "D", "critic_random": "D2"}  # fmt: skip
+    assert set(method.last_terms) == set(official)
+    for term, name in official.items():
+        assert float(method.last_terms[term]) == pytest.approx(step["losses"][name], rel=1e-5), term
+    for name, p in method.named_parameters():
+        torch.testing.assert_close(p.float(), after[name], rtol=0, atol=1e-6, msg=name)
+    for network in ("generator", "encoder", "critic_encoded", "critic_random"):  # Adam's first step is its rate
+        moved = max(float((after[n] - before[n]).abs().max()) for n in after if n.startswith(network))
+        assert moved == pytest.approx(2e-4, rel=1e-2)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,21 @@ def test_identity_term_needs_equal_channels_and_can_be_left_out():
     assert method.translate(batch["b"], "b2a").shape == (2, 1, 16, 16)
 
 
+@pytest.mark.parametrize(("direction", "other"), [("a2b", "b2a"), ("b2a", "a2b")])
+def test_one_generator_alone_translates_one_way_and_is_not_trained(direction, other, trainer):
+    method = CycleGAN(1, 3, generator=GENERATOR, direction=direction, identity_weight=0.0)
+    assert [name for name, _ in method.named_children()] == [direction]
+    source, target = (method.channels[d] for d in direction.split("2"))
+    images = torch.rand(2, source, 18, 16)  # no multiple of 4: padded and cropped
+    assert method.translate(images, direction).shape == (2, target, 18, 16)
+    with pytest.raises(ValueError, match=f"no direction {other!r}; its directions: {direction}"):
+        method.translate(images, other)
+    with pytest.raises(ValueError, match=f"has the generator {direction} alone, so it cannot be trained"):
+        trainer().fit(method, Digits())
+    with pytest.raises(ValueError, match="'a2b', 'b2a' or None"):
+        CycleGAN(1, direction="both")
+
+
 def test_critics_see_the_pool():
     method = make(pool_size=2)
     batch = {d: torch.rand(2, 1, 16, 16) for d in "ab"}

@@ -1,14 +1,17 @@
 """pix2pix: its losses by hand, its ablations, the paper's sizes, and the rule at test time."""
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
 from crossdomain import serialization
 from crossdomain.methods import Pix2Pix
 from crossdomain.networks import PatchCritic, PixelCritic, UNetGenerator
+from crossdomain.official import import_official
 
 GENERATOR = partial(UNetGenerator, width=4, levels=6)
 CRITIC = partial(PatchCritic, width=4, layers=1, norm="batch")
@@ -38,6 +41,38 @@ def test_losses_by_hand(direction):
     terms = method.generator_loss(batch, out)
     torch.testing.assert_close(terms["adversarial"], 2 * bce(on_fake, ones))
     torch.testing.assert_close(terms["l1"], 7 * (out["fake"] - y).abs().mean())
+
+
+def test_one_round_is_the_official_one(trainer, tmp_path):
+    """Losses and weights of the official optimize_parameters (tests/test_official.py has the commit), with --no_lsgan.
+
+    Both sides in double precision; the critic's running statistics are not compared, since the official code shows it
+    fakes first.
+    """
+    reference = torch.load(Path(__file__).parent / "reference" / "pix2pix_official.pt", weights_only=True)
+    start, step = reference["unet_batch"], reference["step"]
+
+    def load(networks):
+        for role in "GD":
+            torch.save(networks[role], tmp_path / f"latest_net_{role}.pth")
+        return import_official([tmp_path / f"latest_net_{role}.pth" for role in "GD"], "pix2pix", dropout=False)
+
+    method, before, after = load(start).train(), load(start).state_dict(), load(step).state_dict()
+    x, y = reference["x"].float() / 127.5 - 1, reference["y"].float() / 127.5 - 1
+    batch = {"a": x, "b": y, "truth_b": y}
+    trainer(precision="64-true").fit(method, DataLoader([batch], batch_size=None))
+    losses = {name: pytest.approx(value, rel=1e-6) for name, value in step["losses"].items()}
+    assert float(method.last_terms["generator_adversarial"]) == losses["G_GAN"]
+    assert float(method.last_terms["generator_l1"]) == losses["G_L1"]
+    halves = step["losses"]["D_real"] + step["losses"]["D_fake"]
+    assert float(method.last_terms["critic_pairs"]) == pytest.approx(0.5 * halves, rel=1e-6)
+    compared = {n for n, _ in method.named_parameters()} | {n for n in after if n.startswith("generator")}
+    for name in sorted(compared):
+        ours = method.state_dict()[name]
+        torch.testing.assert_close(ours.to(after[name].dtype), after[name], rtol=0, atol=1e-6, msg=name)
+    for network in ("generator", "critic"):  # Adam's first step is the learning rate
+        moved = max(float((after[n] - before[n]).abs().max()) for n, _ in method.named_parameters() if network in n)
+        assert moved == pytest.approx(2e-4, rel=1e-2)
 
 
 @pytest.mark.parametrize(

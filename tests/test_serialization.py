@@ -219,6 +219,15 @@ def test_export_keeps_what_loading_needs(saved, tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_files_are_written_where_there_is_no_folder_yet_and_not_over_one(tmp_path):
+    path = tmp_path / "new" / "deep" / "plain.pt"
+    serialization.write_plain({"a": torch.ones(2)}, path)
+    assert torch.equal(serialization.read_plain(path)["a"], torch.ones(2))
+    assert [file.name for file in path.parent.iterdir()] == ["plain.pt"]
+    with pytest.raises(IsADirectoryError, match="is a folder, expected a file"):
+        serialization.write_plain({}, path.parent)
+
+
 def test_random_states_are_plain_and_come_back(tmp_path):
     torch.save(serialization.random_state(), tmp_path / "state.pt")
     expected = (random.random(), np.random.rand(), torch.rand(1).item())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from crossdomain import __version__, hub
 
@@ -83,13 +85,34 @@ def _adapt(options: argparse.Namespace) -> None:
     print(adapt(str(recipe), options.seed, options.semantic))
 
 
+@contextmanager
+def _notes() -> Iterator[None]:
+    """Show warnings of what is done inside as notes."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in caught:
+        print(f"note: {warning.message}", file=sys.stderr)
+
+
 def _import(options: argparse.Namespace) -> None:
     from crossdomain import serialization
     from crossdomain.official import import_official
 
-    method = import_official(options.file, options.origin)
+    with _notes():
+        method = import_official(options.files, options.origin, options.direction, options.dropout)
     serialization.write(method, options.output)
-    print(f"{options.output}: {type(method).__name__}, {sum(p.numel() for p in method.parameters()):,} parameters")
+    ways, size = " and ".join(method.directions), sum(p.numel() for p in method.parameters())
+    print(f"{options.output}: {type(method).__name__} {ways}, {size:,} parameters")
+
+
+def _export(options: argparse.Namespace) -> None:
+    method = hub.load(options.checkpoint)
+    from crossdomain.official import export_official
+
+    with _notes():
+        files = export_official(method, options.output, options.origin)
+    print(*files, sep="\n")
 
 
 def _translate(options: argparse.Namespace) -> None:
@@ -139,7 +162,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def crossdomain(args: list[str] | None = None) -> None:
-    """The ``crossdomain`` command: list the zoo, translate, adapt, look after data, import official weights."""
+    """The ``crossdomain`` command: list the zoo, translate, adapt, look after data, exchange official weights."""
     parser = argparse.ArgumentParser("crossdomain", description="A model zoo for moving images between domains.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -173,9 +196,29 @@ def crossdomain(args: list[str] | None = None) -> None:
     )
     cityscapes.set_defaults(action=_build_cityscapes)
     importer = commands.add_parser("import", help="turn the authors' published weights into a checkpoint of the zoo")
-    importer.add_argument("file", help="what the official code wrote")
-    importer.add_argument("--from", dest="origin", required=True, help="the official code: alignflow")
-    importer.add_argument("--output", required=True, help="the checkpoint to write, such as alignflow.ckpt")
+    importer.add_argument(
+        "files",
+        nargs="+",
+        metavar="file",
+        help="what the official code wrote, such as latest_net_G.pth; ROLE=FILE where a name does not say what it is",
+    )
+    importer.add_argument(
+        "--from", dest="origin", required=True, help="the official code: alignflow, pix2pix, cyclegan or bicyclegan"
+    )
+    importer.add_argument("--output", required=True, help="the checkpoint to write, such as horse2zebra.ckpt")
+    importer.add_argument("--direction", choices=["a2b", "b2a"], help="of a model that goes one way (default: a2b)")
+    importer.add_argument(
+        "--dropout",
+        action=argparse.BooleanOptionalAction,
+        help="whether a U-Net was trained with dropout, which files do not tell (default: yes, but for cyclegan)",
+    )
     importer.set_defaults(action=_import)
+    exporter = commands.add_parser("export", help="write a checkpoint's weights as the authors' own code does")
+    exporter.add_argument("checkpoint", help="a checkpoint: its path, or a name of the zoo")
+    exporter.add_argument(
+        "--to", dest="origin", help="the official code: pix2pix, cyclegan or bicyclegan (default: its own)"
+    )
+    exporter.add_argument("--output", required=True, help="folder to write latest_net_G.pth and the like to")
+    exporter.set_defaults(action=_export)
     options = parser.parse_args(args)
     _guarded(lambda: options.action(options))

@@ -306,8 +306,16 @@ def export(checkpoint: Mapping[str, Any], path: str | os.PathLike) -> None:
     """
     kept = {key: checkpoint[key] for key in ("state_dict", "hyper_parameters", "pytorch-lightning_version")}
     kept["crossdomain"] = {k: v for k, v in checkpoint["crossdomain"].items() if k != "processes"}
+    write_plain(kept, path)
+
+
+def write_plain(content: Any, path: str | os.PathLike) -> None:
+    """Write plain values and tensors, for :func:`read_plain`. Atomic, and makes the folder."""
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"{str(path)!r} is a folder, expected a file to write.")
     temporary = Path(f"{path}.part")
-    torch.save(kept, temporary)
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(content, temporary)
     temporary.replace(path)
 
 

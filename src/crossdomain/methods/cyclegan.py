@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -36,6 +36,8 @@ class CycleGAN(Unpaired):
         cycle_weight_b: lambda_b.
         identity_weight: mu, relative to the cycle weights; the official code takes 0.5, the paper 0 but for paintings.
         pool_size: translated images remembered for each critic.
+        direction: None builds all networks; ``a2b`` or ``b2a`` builds that generator alone, for published weights that
+            have no way back: such a CycleGAN translates and cannot be trained.
         options: those of :class:`Unpaired` and :class:`Method`.
     """
 
@@ -52,6 +54,7 @@ class CycleGAN(Unpaired):
         cycle_weight_b: float = 10.0,
         identity_weight: float = 0.5,
         pool_size: int = 50,
+        direction: Literal["a2b", "b2a"] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
@@ -62,6 +65,13 @@ class CycleGAN(Unpaired):
                 f"The identity term needs domains of equal channels, but they have {channels_a} and {channels_b}.\n"
                 "Set model.identity_weight to 0."
             )
+        if direction is not None:
+            if direction not in self.directions:
+                raise ValueError(f"direction is {direction!r}, but has to be 'a2b', 'b2a' or None.")
+            source, target = (self.channels[d] for d in direction.split("2"))
+            self.add_module(direction, generator(source, target))
+            self.directions, self.players = (direction,), {"generator": (direction,)}
+            return
         self.a2b, self.b2a = generator(channels_a, channels_b), generator(channels_b, channels_a)
         self.critic_a, self.critic_b = critic(channels_a, 1), critic(channels_b, 1)
         self.players = {"generator": ("a2b", "b2a"), "critic": ("critic_a", "critic_b")}
@@ -70,6 +80,15 @@ class CycleGAN(Unpaired):
         self.cycle_weight_a = cycle_weight_a
         self.cycle_weight_b = cycle_weight_b
         self.identity_weight = identity_weight
+
+    def setup(self, stage: str) -> None:
+        """Check the data; before training, that there is a way back."""
+        if stage == "fit" and len(self.directions) < 2:
+            raise ValueError(
+                f"This CycleGAN has the generator {self.directions[0]} alone, so it cannot be trained.\n"
+                "Start from one with both, or train a new one."
+            )
+        super().setup(stage)
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Translate both domains."""
