@@ -32,9 +32,8 @@ class BiCycleGAN(Paired):
         w L_GAN(C, G(x, E(y))) + lambda E |y - G(x, E(y))| + lambda_KL KL(E(y) || N(0, I))       (cVAE-GAN)
         + w' L_GAN(C', G(x, z)) + lambda' E |y - G(x, z)| + lambda_z E |z - mean E(G(x, z))|     (cLR-GAN)
 
-    with z ~ N(0, I); |.| is the mean absolute difference, KL is summed over z's dimensions. All generated images are
-    judged against y, those of C' against the y of another pair of the batch (of the same one when it is alone). The
-    latent term moves G and not E: E could otherwise hide z in the image.
+    with z ~ N(0, I); |.| is the mean absolute difference, KL is summed over z's dimensions. Both critics see all y of the
+    batch as real. The latent term moves G and not E: G could otherwise hide z in the image for E to find.
 
     The paper's baselines: cVAE-GAN is ``w' = lambda_z = 0``; cLR-GAN ``w = lambda = lambda_KL = 0``, where the latent
     term is all that E can learn from and so moves it; pix2pix+noise ``w = lambda = lambda_KL = lambda_z = 0`` with
@@ -153,8 +152,8 @@ class BiCycleGAN(Paired):
             real, fake = (self.critic_encoded(self.shown(x, image)) for image in (y, out["encoded"]))
             terms["encoded"] = self.objective.critic(real, fake)
         if self.adversarial_random_weight > 0:
-            real = self.critic_random(self.shown(x.roll(1, 0), y.roll(1, 0)))
-            terms["random"] = self.objective.critic(real, self.critic_random(self.shown(x, out["random"])))
+            real, fake = (self.critic_random(self.shown(x, image)) for image in (y, out["random"]))
+            terms["random"] = self.objective.critic(real, fake)
         return terms
 
     @torch.no_grad()
