@@ -32,8 +32,8 @@ class BiCycleGAN(Paired):
         w L_GAN(C, G(x, E(y))) + lambda E |y - G(x, E(y))| + lambda_KL KL(E(y) || N(0, I))       (cVAE-GAN)
         + w' L_GAN(C', G(x, z)) + lambda' E |y - G(x, z)| + lambda_z E |z - mean E(G(x, z))|     (cLR-GAN)
 
-    with z ~ N(0, I); |.| is the mean absolute difference, KL is summed over z's dimensions. Both critics see all y of the
-    batch as real. The latent term moves G and not E: G could otherwise hide z in the image for E to find.
+    with z ~ N(0, I); |.| is the mean absolute difference, KL is summed over z's dimensions. Both critics see all y of
+    the batch as real. The latent term moves G and not E: G could otherwise hide z in the image for E to find.
 
     The paper's baselines: cVAE-GAN is ``w' = lambda_z = 0``; cLR-GAN ``w = lambda = lambda_KL = 0``, where the latent
     term is all that E can learn from and so moves it; pix2pix+noise ``w = lambda = lambda_KL = lambda_z = 0`` with
