@@ -50,7 +50,7 @@ LIGHTS = {
 STYLES = tuple((material, light) for light in LIGHTS for material in MATERIALS)
 # More than half are of brick and seen by day, so that the median of all styles is one of them: what an L1 loss asks of
 # a method with a single output is then a true answer, and no mixture.
-FREQUENCIES = (9 / 16, *[1 / 16] * (len(STYLES) - 1))
+FREQUENCIES = (3 / 5, *[2 / 35] * (len(STYLES) - 1))
 
 
 def draw_labels(split: str, index: int, size: int) -> np.ndarray:
@@ -205,7 +205,7 @@ class ToyFacades(DomainData):
 
     Labels to photo is ``b2a``, and it has several right answers: any label map can be photographed in the 8 styles of
     :data:`STYLES`, 4 materials by day and in the evening. Nothing in the labels tells which one a picture's photo
-    shows; 9 of 16 are of brick and seen by day, the others are equally frequent (:data:`FREQUENCIES`). Any two styles
+    shows; 3 of 5 are of brick and seen by day, the others are equally frequent (:data:`FREQUENCIES`). Any two styles
     of one label map are further apart than 0.4 (root mean squared distance on [-1, 1]). Val and test batches carry
     ``truths_a``, (N, 8, C, H, W): the photos of ``b`` in all styles, of which ``truth_a`` is one.
 

@@ -19,7 +19,8 @@ QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--t
          "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]  # fmt: skip
 
 
-OWN_DATA = {"alignflow", "cyclegan", "classifier_source", "classifier_adapted", "classifier_target"}  # embedded
+CLASSIFIERS = {"classifier_source", "classifier_adapted", "classifier_target"}
+OWN_DATA = {"alignflow", "cyclegan", "pix2pix", *CLASSIFIERS}  # embedded
 
 
 @pytest.fixture(autouse=True)

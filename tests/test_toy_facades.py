@@ -104,7 +104,7 @@ def test_styles_are_further_apart_than_twice_the_radius(size):
 
 
 def test_one_style_is_more_frequent_than_all_others():
-    assert sum(FREQUENCIES) == 1
+    assert sum(FREQUENCIES) == pytest.approx(1)
     assert FREQUENCIES[0] > 0.5
     counts = np.bincount([draw_style("train", i) for i in range(4000)], minlength=8) / 4000
     assert counts == pytest.approx(FREQUENCIES, abs=0.05)
@@ -118,7 +118,7 @@ def test_baselines_that_the_docs_state():
     truths = in_range(drawn("test")[1]["truths_a"])
     mean = in_range(drawn("train")[0]["a"]).mean(0)
     mixture = (truths * torch.tensor(FREQUENCIES).view(8, 1, 1, 1)).sum(1)  # what a squared error asks for
-    for outputs, nearest in ((mean.expand(100, -1, -1, -1), 0.241), (mixture, 0.060)):
+    for outputs, nearest in ((mean.expand(100, -1, -1, -1), 0.239), (mixture, 0.050)):
         metric = ModeCoverage(RADIUS)
         metric.update(outputs[:, None], truths)
         assert metric.compute()["nearest_mse"].item() == pytest.approx(nearest, abs=0.002)
