@@ -61,7 +61,8 @@ class Evaluation(Callback):
             ``class_accuracy`` and ``class_iou`` of the direction from labels to photos.
         samples: outputs for one input that ``diversity`` compares.
         coverage_samples: outputs for one input that ``modes_covered`` looks at, where a method has more than one.
-        mode_radius: root mean squared distance, on [-1, 1], within which a true answer counts as covered.
+        mode_radius: root mean squared distance, on [-1, 1], within which a true answer counts as covered; the
+            default is half the smallest distance that there is between two styles of ``ToyFacades``.
         fid: compute ``fid`` and ``kid``; needs the extra ``[fid]``, which downloads Inception weights.
     """
 
@@ -73,7 +74,7 @@ class Evaluation(Callback):
         segmenter: str | None = None,
         samples: int = 4,
         coverage_samples: int = 20,
-        mode_radius: float = 0.15,
+        mode_radius: float = 0.2,
         fid: bool = False,
     ) -> None:
         self.pictures = pictures

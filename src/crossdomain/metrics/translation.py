@@ -107,13 +107,13 @@ class ModeCoverage(Metric):
     least one output and within ``radius`` of it. Both on the scale [-1, 1], images clamped to it.
 
     Args:
-        radius: root mean squared distance. Below half the distance of any two true answers, an output lies within the
+        radius: root mean squared distance. Up to half the distance of any two true answers, an output lies within the
             radius of one of them at most.
     """
 
     full_state_update = False
 
-    def __init__(self, radius: float = 0.15) -> None:
+    def __init__(self, radius: float = 0.2) -> None:
         super().__init__()
         self.radius = radius
         for name in ("error", "outputs", "covered", "inputs"):
