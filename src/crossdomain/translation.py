@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -83,8 +84,7 @@ def translate_files(
             raise ValueError(f"{name} needs a direction, one of: {', '.join(method.directions) or 'none'}.")
         direction = method.directions[0]
     files = find_images(paths)
-    names = [file.stem for file in files]
-    if twice := sorted({n for n in names if names.count(n) > 1}):
+    if twice := sorted(name for name, count in Counter(file.stem for file in files).items() if count > 1):
         raise ValueError(
             f"Several of the images are called {twice[0]!r}, and one would overwrite the other.\n"
             "Translate them into different folders."

@@ -83,8 +83,8 @@ class BiCycleGAN(Paired):
         self.save_hyperparameters()
         if latent < 1:
             raise ValueError(f"latent is {latent}, but z has at least 1 dimension.")
-        self.adversarial_encoded_weight = adversarial_encoded_weight
-        self.adversarial_random_weight = adversarial_random_weight
+        adversarial = {"encoded": adversarial_encoded_weight, "random": adversarial_random_weight}
+        self.adversarial_weights = {branch: weight for branch, weight in adversarial.items() if weight > 0}
         self.l1_weight = l1_weight
         self.l1_random_weight = l1_random_weight
         self.kl_weight = kl_weight
@@ -101,8 +101,7 @@ class BiCycleGAN(Paired):
             self.accepts_guide = True
             moved.append("encoder")
         self.players = {"generator": tuple(moved)}
-        judging = {"encoded": adversarial_encoded_weight, "random": adversarial_random_weight}
-        critics = tuple(f"critic_{branch}" for branch, weight in judging.items() if weight > 0)
+        critics = tuple(f"critic_{branch}" for branch in self.adversarial_weights)
         for name in critics:
             self.add_module(name, critic(self.judged, 1))
         if critics:
@@ -126,12 +125,9 @@ class BiCycleGAN(Paired):
         """Fool the critics; stay near the truth that was encoded; let z be read back from the image."""
         x, y = self.pair(batch)
         terms: Terms = {}
-        if self.adversarial_encoded_weight > 0:
-            fooled = self.objective.generator(self.critic_encoded(self.shown(x, out["encoded"])))
-            terms["adversarial_encoded"] = self.adversarial_encoded_weight * fooled
-        if self.adversarial_random_weight > 0:
-            fooled = self.objective.generator(self.critic_random(self.shown(x, out["random"])))
-            terms["adversarial_random"] = self.adversarial_random_weight * fooled
+        for branch, weight in self.adversarial_weights.items():
+            critic = self.get_submodule(f"critic_{branch}")
+            terms[f"adversarial_{branch}"] = weight * self.objective.generator(critic(self.shown(x, out[branch])))
         if self.l1_weight > 0:
             terms["l1"] = self.l1_weight * F.l1_loss(out["encoded"], y)
         if self.l1_random_weight > 0:
@@ -145,15 +141,13 @@ class BiCycleGAN(Paired):
         return terms
 
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
-        """Tell true images from translations, those of the truth's latent vector and random ones apart."""
+        """Tell true images from translations, those with the truth's z and those with a random one by a critic each."""
         x, y = self.pair(batch)
         terms: Terms = {}
-        if self.adversarial_encoded_weight > 0:
-            real, fake = (self.critic_encoded(self.shown(x, image)) for image in (y, out["encoded"]))
-            terms["encoded"] = self.objective.critic(real, fake)
-        if self.adversarial_random_weight > 0:
-            real, fake = (self.critic_random(self.shown(x, image)) for image in (y, out["random"]))
-            terms["random"] = self.objective.critic(real, fake)
+        for branch in self.adversarial_weights:
+            critic = self.get_submodule(f"critic_{branch}")
+            real, fake = critic(self.shown(x, y)), critic(self.shown(x, out[branch]))
+            terms[branch] = self.objective.critic(real, fake)
         return terms
 
     @torch.no_grad()

@@ -118,16 +118,12 @@ def _write_encoder(network: nn.Module) -> State:
 
 
 def _read_critic(state: State) -> Recognised:
-    scales = count(state, r"model_\d+\.0\.weight") or 1
     if has_batch_norm(state):
         raise ValueError("BicycleGAN's critics with batch norm cannot be imported.\nLeave D and D2 out.")
-    parts = (
-        [below(state, f"model_{k}.") for k in range(scales)]
-        if "model_0.0.weight" in state
-        else [below(state, "model.")]
-    )
+    scales = count(state, r"model_\d+\.0\.weight")
+    parts = [below(state, f"model_{k}.") for k in range(scales)] or [below(state, "model.")]
     one = read_critic({f"model.{name}": value for name, value in parts[0].items()})
-    factory = partial(MultiScaleCritic, **one.factory.keywords, scales=scales)
+    factory = partial(MultiScaleCritic, **one.factory.keywords, scales=len(parts))
     ours = {f"critics.{k}.model.{name}": value for k, part in enumerate(parts) for name, value in part.items()}
     return Recognised(factory, one.seen, 1, ours)
 

@@ -20,13 +20,12 @@ from crossdomain.official.networks import (
 ROLES = ("G", "G_A", "G_B", "D_A", "D_B")
 # The official D_A judges what G_A makes, images of domain b.
 _NETWORKS = {"G_A": "a2b", "G_B": "b2a", "D_A": "critic_b", "D_B": "critic_a"}
-_GENERATORS = {"a2b": "G_A", "b2a": "G_B"}
 
 
 def _one_way(networks: dict[str, State], direction: str | None) -> tuple[str, State]:
     """The direction and weights of the one generator that was given."""
     (role,) = networks
-    own = {"G_A": "a2b", "G_B": "b2a"}.get(role)
+    own = _NETWORKS.get(role)
     if own is not None and direction not in (None, own):
         raise ValueError(
             f"The file is {role}, the generator {own}, but the direction is {direction!r}.\n"
