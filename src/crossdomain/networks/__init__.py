@@ -6,6 +6,7 @@ A network that needs images whose sides are multiples of some number says so in 
 
 from crossdomain.networks.classifiers import ConvClassifier, TimmClassifier
 from crossdomain.networks.critics import MultiScaleCritic, PatchCritic, PixelCritic
+from crossdomain.networks.disco import DiscoCritic, DiscoGenerator
 from crossdomain.networks.encoders import ConvEncoder, ResNetEncoder
 from crossdomain.networks.initialization import initialize_normal, initialize_xavier
 from crossdomain.networks.latent_unet import LatentUNetGenerator
@@ -17,6 +18,8 @@ from crossdomain.networks.unet import UNetGenerator
 __all__ = [
     "ConvClassifier",
     "ConvEncoder",
+    "DiscoCritic",
+    "DiscoGenerator",
     "LatentUNetGenerator",
     "MultiScaleCritic",
     "Norm",

@@ -1,0 +1,121 @@
+"""DistanceGAN: a mapping that keeps distances between images, and so needs no way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from crossdomain.method import Batch, Terms
+from crossdomain.methods.unpaired_gan import BOTH, UnpairedGAN
+
+
+class DistanceGAN(UnpairedGAN):
+    """DistanceGAN (Benaim and Wolf, NIPS 2017, arXiv 1706.00826).
+
+    In each of its directions, here a2b, the generator minimises
+
+        L_GAN(C_b, a2b) + alpha_a E |(d(a) - mu_a) / sigma_a - (d(a2b(a)) - mu_b) / sigma_b|
+
+    where d is the mean absolute difference of two images of a batch (``pairs``; all pairs of the batch count), or of the
+    left and the right half of one image (``halves``, the paper's self-distance), and mu and sigma are the mean and the
+    standard deviation of d over training images of each domain, computed once before training.
+
+    One direction is built and trained alone; with both, cycles may be added (the paper's Distance+Cycle).
+
+    Args:
+        channels_a: channels of domain a.
+        channels_b: channels of domain b.
+        direction: ``a2b``, ``b2a`` or ``both``.
+        distance: see above.
+        distance_weight_a: alpha_a, of the distances of domain a that a2b keeps.
+        distance_weight_b: alpha_b, of b2a.
+        cycle_weight_a: weight of going from a there and back, with both directions.
+        cycle_weight_b: weight of going from b there and back.
+        statistics_images: training images of each domain that mu and sigma are computed of.
+        options: those of :class:`UnpairedGAN`, :class:`Unpaired` and :class:`Method`.
+    """
+
+    def __init__(
+        self,
+        channels_a: int,
+        channels_b: int | None = None,
+        direction: Literal["a2b", "b2a", "both"] = "a2b",
+        distance: Literal["pairs", "halves"] = "pairs",
+        distance_weight_a: float = 1.0,
+        distance_weight_b: float = 1.0,
+        cycle_weight_a: float = 0.0,
+        cycle_weight_b: float = 0.0,
+        statistics_images: int = 900,
+        **options: Any,
+    ) -> None:
+        if direction not in (*BOTH, "both"):
+            raise ValueError(f"direction is {direction!r}, but has to be 'a2b', 'b2a' or 'both'.")
+        if distance not in ("pairs", "halves"):
+            raise ValueError(f"distance is {distance!r}, but has to be 'pairs' or 'halves'.")
+        super().__init__(
+            channels_a,
+            channels_b,
+            directions=BOTH if direction == "both" else (direction,),
+            cycle_weight_a=cycle_weight_a,
+            cycle_weight_b=cycle_weight_b,
+            **options,
+        )
+        self.save_hyperparameters()
+        self.distance = distance
+        self.distance_weights = {"a": distance_weight_a, "b": distance_weight_b}
+        self.statistics_images = statistics_images
+        for domain in "ab":
+            self.register_buffer(f"mean_{domain}", torch.tensor(0.0))
+            self.register_buffer(f"deviation_{domain}", torch.tensor(1.0))
+
+    def distances(self, images: Tensor) -> Tensor:
+        """d of images (N, C, H, W): (N (N - 1) / 2,) for ``pairs``, in the order of :func:`torch.pdist`, else (N,)."""
+        images = images.float()
+        if self.distance == "pairs":
+            return torch.pdist(images.flatten(1), p=1) / images[0].numel()
+        middle = images.shape[-1] // 2
+        left, right = images[..., :middle], images[..., -middle:]
+        return (left - right).abs().flatten(1).mean(1)
+
+    def prepare(self, loader: Iterable[Batch]) -> None:
+        """Compute mu and sigma of both domains.
+
+        Raises:
+            ValueError: batches hold one image, which has no pairs, or all distances are alike.
+        """
+        images: dict[str, list[Tensor]] = {"a": [], "b": []}
+        for batch in loader:
+            if self.distance == "pairs" and len(batch["a"]) < 2:
+                raise ValueError(
+                    "Distances are between images of a batch, but batches hold 1 image.\n"
+                    "Set data.batch_size to 2 or more, or model.distance to halves."
+                )
+            for domain, seen in images.items():
+                seen.append(batch[domain])
+            if sum(map(len, images["a"])) >= self.statistics_images:
+                break
+        for domain, seen in images.items():
+            distances = self.distances(torch.cat(seen)[: self.statistics_images])
+            mean, deviation = distances.mean(), distances.std(correction=0)
+            if not deviation > 0:
+                raise ValueError(
+                    f"All images of domain {domain} have the same distance, {float(mean):.3g}: there is none to keep.\n"
+                    "Use other data, or another model.distance."
+                )
+            self.get_buffer(f"mean_{domain}").copy_(mean)
+            self.get_buffer(f"deviation_{domain}").copy_(deviation)
+
+    def _normalised(self, domain: str, images: Tensor) -> Tensor:
+        return (self.distances(images) - self.get_buffer(f"mean_{domain}")) / self.get_buffer(f"deviation_{domain}")
+
+    def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
+        """Fool the critics, keep distances, and find the way back where it is asked for."""
+        terms = self.adversarial_terms(batch, out) | self.cycle_terms(batch, out)
+        for direction in self.directions:
+            source, target = direction.split("2")
+            error = self._normalised(source, batch[source]) - self._normalised(target, out[f"fake_{target}"])
+            terms[f"distance_{source}"] = self.distance_weights[source] * error.abs().mean()
+        return terms

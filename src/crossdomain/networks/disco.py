@@ -1,0 +1,86 @@
+"""The networks of DiscoGAN, which DistanceGAN takes as well."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from crossdomain.networks.initialization import initialize_normal
+
+
+class DiscoGenerator(nn.Module):
+    """Encoder and decoder without skips (Kim et al., arXiv 1703.05192).
+
+    4x4 convolutions of stride 2 with widths w, 2w, 4w, 8w, batch norm after all but the first, and as many transposed
+    ones back. None has a bias. At 3 channels and width 64 it has 1,318,016 parameters with 3 layers, 5,513,856 with 4,
+    and 7,153,480 with 5, of which the fifth takes the 4x4 pixels that are left of 64 to 100 numbers.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output, which lies in [-1, 1] (the official code has sigmoids and [0, 1]).
+        width: w.
+        layers: 2 to 5.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, width: int = 64, layers: int = 4) -> None:
+        super().__init__()
+        if not 2 <= layers <= 5:
+            raise ValueError(f"layers is {layers}, but has to be 2 to 5.")
+        halvings = min(layers, 4)
+        self.total_stride = 2**halvings
+        widths = [width * 2**n for n in range(halvings)]
+        modules: list[nn.Module] = [
+            nn.Conv2d(in_channels, width, 4, 2, 1, bias=False),
+            nn.LeakyReLU(0.2, True),
+        ]
+        for channels, wider in zip(widths, widths[1:], strict=False):
+            modules += [nn.Conv2d(channels, wider, 4, 2, 1, bias=False), nn.BatchNorm2d(wider), nn.LeakyReLU(0.2, True)]
+        if layers == 5:
+            modules += [nn.Conv2d(widths[-1], 100, 4, bias=False), nn.BatchNorm2d(100), nn.LeakyReLU(0.2, True)]
+            modules += [nn.ConvTranspose2d(100, widths[-1], 4, bias=False), nn.BatchNorm2d(widths[-1]), nn.ReLU(True)]
+        for channels, narrower in zip(widths[::-1], widths[-2::-1], strict=False):
+            up = nn.ConvTranspose2d(channels, narrower, 4, 2, 1, bias=False)
+            modules += [up, nn.BatchNorm2d(narrower), nn.ReLU(True)]
+        modules += [nn.ConvTranspose2d(width, out_channels, 4, 2, 1, bias=False), nn.Tanh()]
+        self.model = nn.Sequential(*modules)
+        initialize_normal(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) in [-1, 1] to (N, out_channels, H, W) in [-1, 1]; with 5 layers at least 64 px."""
+        return self.model(x)
+
+
+class DiscoCritic(nn.Module):
+    """A critic whose features can be compared (Kim et al., arXiv 1703.05192).
+
+    4x4 convolutions of stride 2 with widths w, 2w, 4w, 8w, batch norm after all but the first, then one logit for each
+    4x4 features: a single one at 64 px. None has a bias. At 3 channels and width 64 it has 2,765,568 parameters.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: logits for each place.
+        width: w.
+        layers: convolutions of stride 2, 4 in the paper; fewer for images below 64 px.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, width: int = 64, layers: int = 4) -> None:
+        super().__init__()
+        widths = [width * 2**n for n in range(layers)]
+        first = nn.Sequential(nn.Conv2d(in_channels, width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True))
+        self.stages = nn.ModuleList([first])
+        for channels, wider in zip(widths, widths[1:], strict=False):
+            conv = nn.Conv2d(channels, wider, 4, 2, 1, bias=False)
+            self.stages.append(nn.Sequential(conv, nn.BatchNorm2d(wider), nn.LeakyReLU(0.2, True)))
+        self.last = nn.Conv2d(widths[-1], out_channels, 4, bias=False)
+        initialize_normal(self)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Features of (N, in_channels, H, W) after each stage but the first, (N, c, h, w) each."""
+        found = []
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x)
+        return found[1:]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to logits (N, out_channels, h, w)."""
+        return self.last(self.features(x)[-1])
