@@ -17,7 +17,7 @@ from lightning.pytorch import Callback, Trainer, seed_everything
 from crossdomain.callbacks import GeneratorEMA, RoundCheckpoint
 from crossdomain.datamodules import Digits
 from crossdomain.flows import ImageFlow
-from crossdomain.methods import AlignFlow, CycleGAN
+from crossdomain.methods import AlignFlow, CycleGAN, DistanceGAN
 from crossdomain.networks import PatchCritic, ResNetGenerator
 from crossdomain.optimization import LinearDecay
 
@@ -27,6 +27,17 @@ METHODS = {
     "alignflow": lambda: AlignFlow(1, flow=partial(ImageFlow, scales=1, steps=2, width=8), **OPTIONS),
     "cyclegan": lambda: CycleGAN(
         1, generator=partial(ResNetGenerator, width=4, blocks=1, norm="batch", dropout=0.2), **OPTIONS
+    ),
+    "distancegan": lambda: DistanceGAN(
+        1,
+        direction="both",
+        generator=partial(ResNetGenerator, width=4, blocks=1),
+        guess_weight=2.0,
+        cycle_noise=0.1,
+        cycle_weight_a=10.0,
+        cycle_weight_b=10.0,
+        statistics_images=60,
+        **OPTIONS,
     ),
 }
 

@@ -120,5 +120,5 @@ def test_networks_of_the_paper():
     method = CycleGAN(3)
     sizes = {n: sum(p.numel() for p in getattr(method, n).parameters()) for n in ("a2b", "b2a", "critic_a", "critic_b")}
     assert sizes == {"a2b": 11_378_179, "b2a": 11_378_179, "critic_a": 2_764_737, "critic_b": 2_764_737}
-    assert (method.cycle_weight_a, method.cycle_weight_b, method.identity_weight) == (10, 10, 0.5)
+    assert (*method.cycle_weights.values(), method.identity_weight) == (10, 10, 0.5)
     assert method.pool_a.size == 50

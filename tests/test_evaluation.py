@@ -9,7 +9,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from crossdomain.adaptation import DomainClassifier
-from crossdomain.datamodules import Digits
+from crossdomain.datamodules import Digits, ToyFacades
 from crossdomain.evaluation import Evaluation
 from crossdomain.flows import ImageFlow, dequantize
 from crossdomain.grid import labelled_grid
@@ -29,7 +29,7 @@ def cyclegan():
 
 
 PER_DIRECTION = {f"{metric}_{d}" for metric in ("mse", "psnr", "ssim") for d in ("a2b", "b2a")}
-PER_CYCLE = {f"cycle_{kind}_{d}" for kind in ("max", "mean") for d in "ab"}
+PER_CYCLE = {f"{kind}_{d}" for kind in ("cycle_max", "cycle_mean", "rh", "sn") for d in "ab"}
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,35 @@ def test_values_over_a_whole_split(trainer):
     assert metrics["val/psnr_a2b"] == pytest.approx((10 * torch.log10(4 / mse)).mean().item(), rel=1e-5)
     back = method.translate(output, "b2a")
     assert metrics["val/cycle_max_a"] == pytest.approx((back - a).abs().max().item(), rel=1e-3)
+    honest = method.translate((127.5 * (output.clamp(-1, 1) + 1)).round() / 127.5 - 1, "b2a")
+    loss = (honest - a).flatten(1).norm(dim=1) - (back - a).flatten(1).norm(dim=1)
+    assert metrics["val/rh_a"] == pytest.approx(loss.mean().item(), rel=1e-4)
+    noise = torch.randn(1, 16, 16, generator=torch.Generator().manual_seed(0))
+    moved = method.translate(output + 0.1 * noise, "b2a") - back
+    assert metrics["val/sn_a"] == pytest.approx(moved.flatten(1).norm(dim=1).mean().item(), rel=1e-5)
     noise = torch.rand(1, 16, 16, generator=torch.Generator().manual_seed(0))
     bits = -method.log_prob(dequantize(b, noise=noise), "b") / (256 * torch.log(torch.tensor(2.0))) + 7
     assert metrics["val/bits_per_dim_b"] == pytest.approx(bits.mean().item(), rel=1e-5)
+
+
+def test_labels_are_stored_in_the_colours_of_their_palette(trainer):
+    """RH of a way back that reads colours: pix2pix's cycle is not measured, CycleGAN's goes through legal colours."""
+    method = CycleGAN(3, generator=partial(ResNetGenerator, width=4, blocks=1), critic=CRITIC)
+    data = ToyFacades(batch_size=4)
+    run = trainer(limit_val_batches=1, callbacks=[Evaluation(pictures=0)])
+    (metrics,) = run.validate(method, data, verbose=False)
+    a = next(iter(data.val_dataloader()))["a"]
+    output = method.translate(a, "a2b")
+    colours = torch.tensor(data.palette["colours"]) / 127.5 - 1
+    distances = torch.cdist(output.permute(0, 2, 3, 1).reshape(-1, 3), colours)
+    legal = colours[distances.argmin(1)].view(4, 64, 64, 3).permute(0, 3, 1, 2)
+    honest, back = (method.translate(images, "b2a") for images in (legal, output))
+    expected = (honest - a).flatten(1).norm(dim=1) - (back - a).flatten(1).norm(dim=1)
+    assert metrics["val/rh_a"] == pytest.approx(expected.mean().item(), rel=1e-3)
+    (without,) = trainer(limit_val_batches=1, callbacks=[Evaluation(pictures=0, cycle_noise=0)]).validate(
+        method, data, verbose=False
+    )
+    assert set(metrics) - set(without) == {"val/rh_a", "val/rh_b", "val/sn_a", "val/sn_b"}
 
 
 def test_metrics_do_not_depend_on_the_batch_size(trainer):

@@ -6,7 +6,15 @@ import pytest
 import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from crossdomain.metrics import BitsPerDim, CycleError, Diversity, ModeCoverage, TranslationError
+from crossdomain.metrics import (
+    BitsPerDim,
+    CycleError,
+    Diversity,
+    ModeCoverage,
+    NoiseSensitivity,
+    ReconstructionHonesty,
+    TranslationError,
+)
 
 
 def test_translation_error():
@@ -40,6 +48,18 @@ def test_cycle_error():
     result = metric.compute()
     assert result["max"].item() == 1.0
     assert result["mean"].item() == pytest.approx((0.5 + 0.25 + 1.0) / 4)
+
+
+def test_honesty_and_sensitivity_are_means_of_norms_of_whole_images():
+    images = torch.zeros(2, 1, 1, 2)
+    cycled = torch.tensor([[[[0.3, 0.4]]], [[[0.0, 0.0]]]])  # norms 0.5 and 0
+    honest = torch.tensor([[[[0.0, 0.2]]], [[[0.6, 0.8]]]])  # norms 0.2 and 1
+    honesty, sensitivity = ReconstructionHonesty(), NoiseSensitivity()
+    for i in range(2):
+        honesty.update(honest[i : i + 1], cycled[i : i + 1], images[i : i + 1])
+        sensitivity.update(honest[i : i + 1], cycled[i : i + 1])
+    assert honesty.compute().item() == pytest.approx((-0.3 + 1.0) / 2)
+    assert sensitivity.compute().item() == pytest.approx(((0.09 + 0.04) ** 0.5 + 1.0) / 2)
 
 
 def test_diversity_is_the_mean_distance_of_pairs():

@@ -10,7 +10,7 @@ from crossdomain import serialization
 from crossdomain.adaptation import DomainClassifier
 from crossdomain.datamodules import Digits
 from crossdomain.flows import ImageFlow
-from crossdomain.methods import AlignFlow, CycleGAN
+from crossdomain.methods import AlignFlow, CycleGAN, DistanceGAN
 from crossdomain.networks import ConvClassifier, PatchCritic, ResNetGenerator
 
 CRITIC = partial(PatchCritic, width=4, layers=1, norm="none")
@@ -72,6 +72,13 @@ def test_it_moves_the_generator_and_neither_the_classifier_nor_the_checkpoint(na
     assert not any("classifier" in name for name in checkpoint["state_dict"])
     (tmp_path / "classifier.ckpt").unlink()
     serialization.rebuild(checkpoint)  # translating needs no classifier
+
+
+def test_one_direction_has_one_term(classifier, trainer):
+    network = partial(ResNetGenerator, width=4, blocks=1)
+    method = DistanceGAN(1, direction="b2a", generator=network, critic=CRITIC, semantic_classifier=classifier[1])
+    trainer(limit_train_batches=1, limit_val_batches=0).fit(method, Digits(batch_size=8))
+    assert {name for name in method.last_terms if "semantic" in name} == {"generator_semantic_a"}
 
 
 def test_without_a_classifier_there_is_no_term(trainer):

@@ -19,10 +19,12 @@ from crossdomain.metrics import (
     CycleError,
     Diversity,
     ModeCoverage,
+    NoiseSensitivity,
+    ReconstructionHonesty,
     SegmentationScore,
     TranslationError,
 )
-from crossdomain.palette import nearest_class
+from crossdomain.palette import nearest_class, nearest_colour
 
 DIRECTIONS = {"a": "a2b", "b": "b2a"}
 
@@ -35,6 +37,8 @@ class Evaluation(Callback):
     ==============================  ===================================  ======================================
     ``mse_a2b, psnr_a2b, ssim_a2b`` the batch has ``truth_b``            :class:`TranslationError`
     ``cycle_max_a, cycle_mean_a``   both directions, no guide            :class:`CycleError` of b2a(a2b(a))
+    ``rh_a, sn_a``                  the same, images                     :class:`ReconstructionHonesty` of that cycle,
+                                                                         :class:`NoiseSensitivity`
     ``bits_per_dim_a``              ``log_prob``, images                 :class:`BitsPerDim`, one draw of noise
     ``accuracy_a2b``                ``label_a`` and a judge of b         of the judge on translated images
     ``accuracy_a``                  ``classify`` and ``label_a``         of the method on images as they are
@@ -63,6 +67,8 @@ class Evaluation(Callback):
         coverage_samples: outputs for one input that ``modes_covered`` looks at, where a method has more than one.
         mode_radius: root mean squared distance, on [-1, 1], within which a true answer counts as covered; the
             default is half the smallest distance that there is between two styles of ``ToyFacades``.
+        cycle_noise: sigma of ``sn``, on the scale [-1, 1]; the noise is the same for all images. 0 leaves ``sn`` and
+            ``rh`` out, each of which costs one more translation.
         fid: compute ``fid`` and ``kid``; needs the extra ``[fid]``, which downloads Inception weights.
     """
 
@@ -75,6 +81,7 @@ class Evaluation(Callback):
         samples: int = 4,
         coverage_samples: int = 20,
         mode_radius: float = 0.2,
+        cycle_noise: float = 0.1,
         fid: bool = False,
     ) -> None:
         self.pictures = pictures
@@ -85,6 +92,7 @@ class Evaluation(Callback):
         self.samples = samples
         self.coverage_samples = coverage_samples
         self.mode_radius = mode_radius
+        self.cycle_noise = cycle_noise
         self.fid = fid
         self._metrics: dict[tuple[str, str], Metric] = {}
         self._grid: Tensor | None = None
@@ -120,6 +128,8 @@ class Evaluation(Callback):
                 "translation": TranslationError,
                 "reconstruction": TranslationError,
                 "cycle": CycleError,
+                "rh": ReconstructionHonesty,
+                "sn": NoiseSensitivity,
                 "bits_per_dim": lambda: BitsPerDim(module.data_spec["levels"]),
                 "accuracy": MeanMetric,
                 "segmentation": lambda: SegmentationScore(len(module.data_spec["palette"]["names"])),
@@ -172,8 +182,7 @@ class Evaluation(Callback):
             segmenter = self.segmenter.to(module.device)
             self._score(module, direction, segmenter.segment(output.clamp(-1, 1)).argmax(1), images)
         if DIRECTIONS[target] in module.directions and not module.guided:
-            back = module.translate(output, DIRECTIONS[target], seed=0)
-            self._metric("cycle", source, module).update(back, images)
+            self._measure_cycle(module, images, output, direction)
         if target in self.judges and f"label_{source}" in batch:
             judge = self.judges[target].to(module.device)
             right = judge.classify(output.clamp(-1, 1)).argmax(1) == batch[f"label_{source}"]
@@ -188,6 +197,20 @@ class Evaluation(Callback):
                 metric.update(_rgb(output), real=False)
                 if target in batch:
                     metric.update(_rgb(batch[target]), real=True)
+
+    def _measure_cycle(self, module: Any, images: Tensor, output: Tensor, direction: str) -> None:
+        source, target = direction.split("2")
+
+        def back(images: Tensor) -> Tensor:
+            return module.translate(images, DIRECTIONS[target], seed=0)
+
+        cycled = back(output)
+        self._metric("cycle", source, module).update(cycled, images)
+        if self.cycle_noise > 0 and images.ndim == 4:
+            honest = back(_storable(output, module, target))
+            self._metric("rh", source, module).update(honest, cycled, images)
+            noise = torch.randn(output.shape[1:], generator=torch.Generator().manual_seed(0)).to(output)
+            self._metric("sn", source, module).update(back(output + self.cycle_noise * noise), cycled)
 
     def _score(self, module: Any, name: str, classes: Tensor, labels: Tensor) -> None:
         """Compare class maps (N, H, W) with the classes of ``labels`` (N, 3, H, W), pictures in the palette."""
@@ -341,6 +364,14 @@ def _classes(palette: dict[str, Any] | None) -> str:
         return "no palette"
     names = palette["names"]
     return f"{len(names)} classes of domain {palette['domain']} ({names[0]} to {names[-1]})"
+
+
+def _storable(images: Tensor, module: Any, domain: str) -> Tensor:
+    """Translations (N, C, H, W) into ``domain`` as a file of that domain could hold them."""
+    if domain == _labels(module):
+        return nearest_colour(images, module.data_spec["palette"]["colours"])
+    steps = (module.data_spec["levels"] - 1) / 2
+    return ((images.clamp(-1, 1) + 1) * steps).round() / steps - 1
 
 
 def _rgb(images: Tensor) -> Tensor:

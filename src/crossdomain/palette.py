@@ -40,3 +40,9 @@ def nearest_class(images: Tensor, colours: Sequence[Sequence[int]], ignored: Seq
         nearest.masked_fill_(distance < shortest, k if k < len(colours) else VOID)
         shortest = torch.minimum(shortest, distance)
     return nearest
+
+
+def nearest_colour(images: Tensor, colours: Sequence[Sequence[int]]) -> Tensor:
+    """Pictures of labels with each pixel in the nearest of ``colours``: (N, 3, H, W) in [-1, 1] to the same shape."""
+    values = torch.tensor(colours, dtype=images.dtype, device=images.device) / 127.5 - 1
+    return values[nearest_class(images, colours)].permute(0, 3, 1, 2)

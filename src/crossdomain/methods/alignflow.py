@@ -108,7 +108,7 @@ class AlignFlow(SharedLatent):
         if self.likelihood_weight_b > 0:
             terms["likelihood_b"] = -self.likelihood_weight_b * out["log_prob_b"].mean()
         if self.semantic_weight > 0:
-            terms |= self.semantic_terms(out["a"], out["fake_b"], out["b"], out["fake_a"])
+            terms |= self.semantic_terms(out, out)
         return terms
 
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:

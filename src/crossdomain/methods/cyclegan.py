@@ -41,10 +41,7 @@ class CycleGAN(UnpairedGAN):
     ) -> None:
         if direction not in (None, *BOTH):
             raise ValueError(f"direction is {direction!r}, but has to be 'a2b', 'b2a' or None.")
-        no_cycle = {} if direction is None else {"cycle_weight_a": 0.0, "cycle_weight_b": 0.0}
-        super().__init__(
-            channels_a, channels_b, directions=(direction,) if direction else BOTH, **{**options, **no_cycle}
-        )
+        super().__init__(channels_a, channels_b, directions=(direction,) if direction else BOTH, **options)
         self.save_hyperparameters()
         channels_a, channels_b = self.channels.values()
         if identity_weight > 0 and direction is None and channels_a != channels_b:
@@ -69,8 +66,8 @@ class CycleGAN(UnpairedGAN):
     def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Fool the critics, find the way back, leave images of the target domain alone."""
         a, b = batch["a"], batch["b"]
-        terms = self.adversarial_terms(batch, out) | self.cycle_terms(batch, out)
+        terms = self.adversarial_terms(batch, out) | self.cycle_terms(batch, out) | self.semantic_terms(batch, out)
         if self.identity_weight > 0:
-            terms["identity_a"] = self.identity_weight * self.cycles["a"] * F.l1_loss(self.b2a(a), a)
-            terms["identity_b"] = self.identity_weight * self.cycles["b"] * F.l1_loss(self.a2b(b), b)
-        return terms | self.semantic_terms(a, out["fake_b"], b, out["fake_a"])
+            terms["identity_a"] = self.identity_weight * self.cycle_weights["a"] * F.l1_loss(self.b2a(a), a)
+            terms["identity_b"] = self.identity_weight * self.cycle_weights["b"] * F.l1_loss(self.a2b(b), b)
+        return terms

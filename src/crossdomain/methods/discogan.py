@@ -8,7 +8,7 @@ from typing import Any
 from torch.nn import functional as F
 
 from crossdomain.method import Batch, NetworkFactory, Terms
-from crossdomain.methods.unpaired_gan import UnpairedGAN
+from crossdomain.methods.unpaired_gan import BOTH, UnpairedGAN
 from crossdomain.networks import DiscoCritic, DiscoGenerator
 from crossdomain.objectives import NonSaturating, Objective
 
@@ -38,6 +38,8 @@ class DiscoGAN(UnpairedGAN):
         objective: makes L_GAN.
         pool_size: translated images remembered for each critic; the official code has none.
         feature_share: s.
+        cycle_weight_a: factor of the term that leads back to a; 1 above.
+        cycle_weight_b: of the term that leads back to b.
         starting_rate: see above.
         rate: see above.
         rate_switch: see above.
@@ -54,6 +56,8 @@ class DiscoGAN(UnpairedGAN):
         objective: Callable[[], Objective] = halved_cross_entropy,
         pool_size: int = 0,
         feature_share: float = 0.9,
+        cycle_weight_a: float = 1.0,
+        cycle_weight_b: float = 1.0,
         starting_rate: float = 0.01,
         rate: float = 0.5,
         rate_switch: int = 10_000,
@@ -63,12 +67,15 @@ class DiscoGAN(UnpairedGAN):
         super().__init__(
             channels_a,
             channels_b,
+            directions=BOTH,
             generator=generator,
             critic=critic,
             objective=objective,
             pool_size=pool_size,
             feature_share=feature_share,
-            **{"cycle_weight_a": 1.0, "cycle_weight_b": 1.0, **options},
+            cycle_weight_a=cycle_weight_a,
+            cycle_weight_b=cycle_weight_b,
+            **options,
         )
         self.save_hyperparameters()
         if update_interval < 2:
@@ -87,5 +94,4 @@ class DiscoGAN(UnpairedGAN):
         rate = self.starting_rate if self.rounds < self.rate_switch else self.rate
         judged = {name: (1 - rate) * term for name, term in self.adversarial_terms(batch, out).items()}
         cycled = self.cycle_terms(batch, out, lambda x, y: F.mse_loss(x, y) / 4)
-        terms = judged | {name: rate * term for name, term in cycled.items()}
-        return terms | self.semantic_terms(batch["a"], out["fake_b"], batch["b"], out["fake_a"])
+        return judged | {name: rate * term for name, term in cycled.items()} | self.semantic_terms(batch, out)

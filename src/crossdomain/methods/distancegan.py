@@ -19,9 +19,9 @@ class DistanceGAN(UnpairedGAN):
 
         L_GAN(C_b, a2b) + alpha_a E |(d(a) - mu_a) / sigma_a - (d(a2b(a)) - mu_b) / sigma_b|
 
-    where d is the mean absolute difference of two images of a batch (``pairs``; all pairs of the batch count), or of the
-    left and the right half of one image (``halves``, the paper's self-distance), and mu and sigma are the mean and the
-    standard deviation of d over training images of each domain, computed once before training.
+    where d is the mean absolute difference of two images of a batch (``pairs``; all pairs of the batch count), or of
+    the left and the right half of one image (``halves``, the paper's self-distance), and mu and sigma are the mean and
+    the standard deviation of d over training images of each domain, computed once before training.
 
     One direction is built and trained alone; with both, cycles may be added (the paper's Distance+Cycle).
 
@@ -55,6 +55,11 @@ class DistanceGAN(UnpairedGAN):
             raise ValueError(f"direction is {direction!r}, but has to be 'a2b', 'b2a' or 'both'.")
         if distance not in ("pairs", "halves"):
             raise ValueError(f"distance is {distance!r}, but has to be 'pairs' or 'halves'.")
+        if direction != "both" and max(cycle_weight_a, cycle_weight_b) > 0:
+            raise ValueError(
+                f"A cycle needs both directions, but there is {direction} alone.\n"
+                "Set the cycle weights to 0, or model.direction to both."
+            )
         super().__init__(
             channels_a,
             channels_b,
@@ -72,9 +77,18 @@ class DistanceGAN(UnpairedGAN):
             self.register_buffer(f"deviation_{domain}", torch.tensor(1.0))
 
     def distances(self, images: Tensor) -> Tensor:
-        """d of images (N, C, H, W): (N (N - 1) / 2,) for ``pairs``, in the order of :func:`torch.pdist`, else (N,)."""
+        """d of images (N, C, H, W): (N (N - 1) / 2,) for ``pairs``, in the order of :func:`torch.pdist`, else (N,).
+
+        Raises:
+            ValueError: one image alone, which has no pairs.
+        """
         images = images.float()
         if self.distance == "pairs":
+            if len(images) < 2:
+                raise ValueError(
+                    "Distances are between images of a batch, but this one holds 1 image.\n"
+                    "Set data.batch_size to 2 or more, or model.distance to halves."
+                )
             return torch.pdist(images.flatten(1), p=1) / images[0].numel()
         middle = images.shape[-1] // 2
         left, right = images[..., :middle], images[..., -middle:]
@@ -84,15 +98,10 @@ class DistanceGAN(UnpairedGAN):
         """Compute mu and sigma of both domains.
 
         Raises:
-            ValueError: batches hold one image, which has no pairs, or all distances are alike.
+            ValueError: all distances in a domain are alike, so that sigma is 0.
         """
         images: dict[str, list[Tensor]] = {"a": [], "b": []}
         for batch in loader:
-            if self.distance == "pairs" and len(batch["a"]) < 2:
-                raise ValueError(
-                    "Distances are between images of a batch, but batches hold 1 image.\n"
-                    "Set data.batch_size to 2 or more, or model.distance to halves."
-                )
             for domain, seen in images.items():
                 seen.append(batch[domain])
             if sum(map(len, images["a"])) >= self.statistics_images:
@@ -113,7 +122,7 @@ class DistanceGAN(UnpairedGAN):
 
     def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Fool the critics, keep distances, and find the way back where it is asked for."""
-        terms = self.adversarial_terms(batch, out) | self.cycle_terms(batch, out)
+        terms = self.adversarial_terms(batch, out) | self.cycle_terms(batch, out) | self.semantic_terms(batch, out)
         for direction in self.directions:
             source, target = direction.split("2")
             error = self._normalised(source, batch[source]) - self._normalised(target, out[f"fake_{target}"])

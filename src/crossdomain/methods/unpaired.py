@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -58,15 +59,20 @@ class Unpaired(Method):
                 )
             self._classifier.append(classifier)
 
-    def semantic_terms(self, a: Tensor, fake_b: Tensor, b: Tensor, fake_a: Tensor) -> Terms:
-        """The classifier's disagreement about images and their translations; nothing without a classifier."""
+    def semantic_terms(self, images: Mapping[str, Tensor], out: Mapping[str, Tensor]) -> Terms:
+        """The classifier's disagreement about images and their translations; nothing without a classifier.
+
+        Args:
+            images: ``a`` and ``b``, as translated.
+            out: translations ``fake_b`` and ``fake_a``, of the directions that there are.
+        """
         if not self.semantic_weight:
             return {}
-        classifier = self._classifier[0].to(self.device)
-
-        def disagreement(image: Tensor, translation: Tensor) -> Tensor:
+        network = self._classifier[0].to(self.device).network
+        terms: Terms = {}
+        for source, target in (direction.split("2") for direction in self.directions):
             with torch.no_grad():
-                opinion = classifier.network(image).argmax(1)
-            return self.semantic_weight * F.cross_entropy(classifier.network(translation).float(), opinion)
-
-        return {"semantic_a": disagreement(b, fake_a), "semantic_b": disagreement(a, fake_b)}
+                opinion = network(images[source]).argmax(1)
+            disagreement = F.cross_entropy(network(out[f"fake_{target}"]).float(), opinion)
+            terms[f"semantic_{target}"] = self.semantic_weight * disagreement
+        return terms

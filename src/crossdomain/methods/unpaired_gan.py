@@ -21,8 +21,8 @@ BOTH = ("a2b", "b2a")
 class UnpairedGAN(Unpaired):
     """What CycleGAN, DistanceGAN and DiscoGAN have in common.
 
-    The generators of the given directions fool the critics of the domains that they go to; where there are both, going
-    there and back can be asked for, by the term
+    The generators of the given directions fool the critics of the domains that they go to; where there are both, they
+    are asked for the way back by the term
 
         lambda_a |b2a(a2b(a) + n) - a| + lambda_b |a2b(b2a(b) + n) - b|
 
@@ -52,8 +52,8 @@ class UnpairedGAN(Unpaired):
     def __init__(
         self,
         channels_a: int,
-        channels_b: int | None = None,
-        directions: Sequence[str] = BOTH,
+        channels_b: int | None,
+        directions: Sequence[str],
         generator: NetworkFactory = ResNetGenerator,
         critic: NetworkFactory = PatchCritic,
         objective: Callable[[], Objective] = LeastSquares,
@@ -67,13 +67,9 @@ class UnpairedGAN(Unpaired):
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.directions = tuple(directions)
-        self.cycles = {"a": cycle_weight_a, "b": cycle_weight_b}
-        if max(self.cycles.values()) > 0 and set(self.directions) != set(BOTH):
-            raise ValueError(
-                f"A cycle needs both directions, but there is {' '.join(self.directions)} alone.\n"
-                "Set the cycle weights to 0, or build both directions."
-            )
-        if max(cycle_noise, guess_weight) > 0 and not min(self.cycles.values()) > 0:
+        both = set(self.directions) == set(BOTH)
+        self.cycle_weights = {"a": cycle_weight_a * both, "b": cycle_weight_b * both}
+        if max(cycle_noise, guess_weight) > 0 and not min(self.cycle_weights.values()) > 0:
             raise ValueError(
                 "cycle_noise and guess_weight defend cycles.\nSet both cycle weights above 0, or leave them out."
             )
@@ -102,7 +98,7 @@ class UnpairedGAN(Unpaired):
             fake = self.get_submodule(direction)(batch[source])
             out |= {f"fake_{target}": fake, f"pooled_{target}": getattr(self, f"pool_{target}")(fake)}
         for source, target in ("ab", "ba"):
-            if self.cycles[source] > 0:
+            if self.cycle_weights[source] > 0:
                 between = out[f"fake_{target}"]
                 if self.cycle_noise > 0:
                     between = between + self.cycle_noise * torch.randn_like(between)
@@ -129,7 +125,7 @@ class UnpairedGAN(Unpaired):
     ) -> Terms:
         """The error of going there and back, and how easily the guess critics see it."""
         terms: Terms = {}
-        for domain, weight in self.cycles.items():
+        for domain, weight in self.cycle_weights.items():
             if weight > 0:
                 image, cycled = batch[domain], out[f"cycled_{domain}"]
                 terms[f"cycle_{domain}"] = weight * distance(cycled, image)

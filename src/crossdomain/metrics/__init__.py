@@ -1,7 +1,17 @@
 """Metrics, as torchmetrics classes; they add up over batches and over processes."""
 
+from crossdomain.metrics.cycles import CycleError, NoiseSensitivity, ReconstructionHonesty
 from crossdomain.metrics.likelihood import BitsPerDim
 from crossdomain.metrics.segmentation import SegmentationScore
-from crossdomain.metrics.translation import CycleError, Diversity, ModeCoverage, TranslationError
+from crossdomain.metrics.translation import Diversity, ModeCoverage, TranslationError
 
-__all__ = ["BitsPerDim", "CycleError", "Diversity", "ModeCoverage", "SegmentationScore", "TranslationError"]
+__all__ = [
+    "BitsPerDim",
+    "CycleError",
+    "Diversity",
+    "ModeCoverage",
+    "NoiseSensitivity",
+    "ReconstructionHonesty",
+    "SegmentationScore",
+    "TranslationError",
+]

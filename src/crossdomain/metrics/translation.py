@@ -48,32 +48,6 @@ class TranslationError(Metric):
         return {name: (getattr(self, name) / self.images).float() for name in names}
 
 
-class CycleError(Metric):
-    """Error of going there and back, on the scale [-1, 1], unclamped on the way.
-
-    ``max`` is the largest absolute error of any pixel of any image, ``mean`` the mean absolute error.
-    """
-
-    full_state_update = False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("largest", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="max")
-        self.add_state("sum", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
-
-    def update(self, cycled: Tensor, images: Tensor) -> None:
-        """Add a batch of cycled images and the images they came from, both (N, ...)."""
-        error = (cycled - images).abs().double()
-        self.largest = torch.maximum(self.largest, error.max())
-        self.sum += error.sum()
-        self.count += error.numel()
-
-    def compute(self) -> dict[str, Tensor]:
-        """``max`` and ``mean`` over everything so far."""
-        return {"max": self.largest.float(), "mean": (self.sum / self.count).float()}
-
-
 class Diversity(Metric):
     """Mean absolute distance between pairs of outputs for one input, on the scale [-1, 1]; 0 when all are alike."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from crossdomain.networks.initialization import initialize_normal
@@ -32,12 +34,12 @@ class DiscoGenerator(nn.Module):
             nn.Conv2d(in_channels, width, 4, 2, 1, bias=False),
             nn.LeakyReLU(0.2, True),
         ]
-        for channels, wider in zip(widths, widths[1:], strict=False):
+        for channels, wider in pairwise(widths):
             modules += [nn.Conv2d(channels, wider, 4, 2, 1, bias=False), nn.BatchNorm2d(wider), nn.LeakyReLU(0.2, True)]
         if layers == 5:
             modules += [nn.Conv2d(widths[-1], 100, 4, bias=False), nn.BatchNorm2d(100), nn.LeakyReLU(0.2, True)]
             modules += [nn.ConvTranspose2d(100, widths[-1], 4, bias=False), nn.BatchNorm2d(widths[-1]), nn.ReLU(True)]
-        for channels, narrower in zip(widths[::-1], widths[-2::-1], strict=False):
+        for channels, narrower in pairwise(widths[::-1]):
             up = nn.ConvTranspose2d(channels, narrower, 4, 2, 1, bias=False)
             modules += [up, nn.BatchNorm2d(narrower), nn.ReLU(True)]
         modules += [nn.ConvTranspose2d(width, out_channels, 4, 2, 1, bias=False), nn.Tanh()]
@@ -67,7 +69,7 @@ class DiscoCritic(nn.Module):
         widths = [width * 2**n for n in range(layers)]
         first = nn.Sequential(nn.Conv2d(in_channels, width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True))
         self.stages = nn.ModuleList([first])
-        for channels, wider in zip(widths, widths[1:], strict=False):
+        for channels, wider in pairwise(widths):
             conv = nn.Conv2d(channels, wider, 4, 2, 1, bias=False)
             self.stages.append(nn.Sequential(conv, nn.BatchNorm2d(wider), nn.LeakyReLU(0.2, True)))
         self.last = nn.Conv2d(widths[-1], out_channels, 4, bias=False)
