@@ -109,7 +109,8 @@ def small_data(tmp_path, monkeypatch):
         labels = np.arange(1, 21).reshape(-1, 1) % 10
         labels[labels == 0] = 10
         scipy.io.savemat(tmp_path / "SVHN" / f"{split}_32x32.mat", {"X": pixels, "y": labels.astype(np.uint8)})
-    for folder in ("facades/train", "facades/val", "facades/test", "cityscapes/train", "cityscapes/val"):
+    splits = ("facades/train", "facades/val", "facades/test", "maps/train", "maps/val")
+    for folder in (*splits, "cityscapes/train", "cityscapes/val"):
         (tmp_path / folder).mkdir(parents=True)
         for i in range(8):
             pair = torch.from_numpy(rng.integers(0, 256, (3, 64, 128), dtype=np.uint8))

@@ -20,7 +20,14 @@ QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--t
 
 
 CLASSIFIERS = {"classifier_source", "classifier_adapted", "classifier_target"}
-OWN_DATA = {"alignflow", "cyclegan", "pix2pix", *CLASSIFIERS}  # embedded
+OWN_DATA = {"alignflow", "cyclegan", "discogan", "distancegan", "pix2pix", *CLASSIFIERS}  # embedded
+# Full networks at full size take half a minute each.
+SLIM = {
+    "alignflow": ["--model.flow.width", "4", "--model.flow.blocks", "1"],
+    "cyclegan": ["--model.generator.width", "4"],
+    "discogan": [],
+    "distancegan": ["--model.generator", "ResNetGenerator", "--model.generator.width", "4"],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +50,9 @@ def latest(recipe):
 def test_every_recipe_trains(recipe, small_data):
     pair = recipe.split("_", 2)[2:]  # classifier_adapted_mnist_usps: source and target
     options = [] if recipe in OWN_DATA else ["--data.root", str(small_data), "--data.batch_size", "4"]
+    method, _, data = recipe.partition("_")
+    if method in SLIM and data in ("facades", "maps", "cityscapes"):
+        options += [*SLIM[method], "--data.image_size", "64", "--data.load_size", "64"]
     if recipe == "pix2pix_facades":
         options += ["--model.generator.width", "4"]
     if recipe.startswith("classifier_adapted_"):

@@ -8,14 +8,14 @@ from torch.nn import functional as F
 
 from crossdomain.datamodules import Digits
 from crossdomain.methods import DiscoGAN, DistanceGAN
-from crossdomain.networks import DiscoCritic, DiscoGenerator
+from crossdomain.networks import DiscoCritic, DiscoGenerator, PatchCritic
 
 GENERATOR = partial(DiscoGenerator, width=4, layers=2)
 CRITIC = partial(DiscoCritic, width=4, layers=2)
 
 
-def make(**options):
-    return DiscoGAN(1, generator=GENERATOR, critic=CRITIC, **options)
+def make(critic=CRITIC, **options):
+    return DiscoGAN(1, generator=GENERATOR, critic=critic, **options)
 
 
 def unit(images):
@@ -101,3 +101,5 @@ def test_distancegan_takes_the_same_networks_and_matches_features_too():
     assert set(terms) == {"adversarial_b", "features_b", "distance_a"}
     expected = 0.1 * (method.critic_b(out["fake_b"]) - 1).square().mean()
     torch.testing.assert_close(terms["adversarial_b"], expected)
+    with pytest.raises(ValueError, match=r"feature_share is 0.9, but the critic has no features to match.\nTake"):
+        make(critic=partial(PatchCritic, width=4))

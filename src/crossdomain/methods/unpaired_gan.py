@@ -84,6 +84,11 @@ class UnpairedGAN(Unpaired):
             self.add_module(f"critic_{target}", critic(self.channels[target], 1))
             setattr(self, f"pool_{target}", ImagePool(pool_size))
             critics.append(f"critic_{target}")
+            if feature_share > 0 and not hasattr(self.get_submodule(critics[-1]), "features"):
+                raise ValueError(
+                    f"feature_share is {feature_share}, but the critic has no features to match.\n"
+                    "Take a critic such as DiscoCritic, or set model.feature_share to 0."
+                )
         if guess_weight > 0:
             for domain in "ab":
                 self.add_module(f"guess_{domain}", critic(2 * self.channels[domain], 1))
