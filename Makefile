@@ -7,13 +7,17 @@ METHOD ?= alignflow
 SOURCE ?= mnist
 TARGET ?= usps
 
-.PHONY: run adapt test lint board clean
+.PHONY: run adapt compare test lint board clean
 
 run: $(VENV)/.installed  ## train AlignFlow and three classifiers on Digits, print the adaptation table
 	$(BIN)/crossdomain adapt --config zoo/alignflow.yaml --seed $(SEED)
 
 adapt: $(VENV)/.installed  ## the same from SOURCE to TARGET (mnist, usps, svhn) by METHOD, with semantic consistency
 	$(BIN)/crossdomain adapt --config zoo/$(METHOD)_$(SOURCE)_$(TARGET).yaml --semantic --seed $(SEED)
+
+compare: $(VENV)/.installed  ## every member of the zoo that fits, side by side, on digits and on ToyFacades
+	$(BIN)/crossdomain compare --data Digits --logs runs/compare/digits
+	$(BIN)/crossdomain compare --data ToyFacades --logs runs/compare/toy_facades
 
 test: $(VENV)/.installed  ## run the tests
 	$(BIN)/python -m pytest

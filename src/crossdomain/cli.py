@@ -131,6 +131,24 @@ def _translate(options: argparse.Namespace) -> None:
     print(f"Wrote {total} images to {options.output}")
 
 
+def _compare(args: list[str]) -> None:
+    from crossdomain.lightning_cli import parse_comparison
+
+    options = parse_comparison(args)
+    from crossdomain.comparison import compare
+
+    result = compare(
+        options.members,
+        options.data,
+        options.split,
+        options.evaluation,
+        options.logs,
+        options.pictures,
+        options.device,
+    )
+    print(result if options.format == "table" else result.render(options.format))
+
+
 def _build_cityscapes(options: argparse.Namespace) -> None:
     from pathlib import Path
 
@@ -162,7 +180,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def crossdomain(args: list[str] | None = None) -> None:
-    """The ``crossdomain`` command: list the zoo, translate, adapt, look after data, exchange official weights."""
+    """The ``crossdomain`` command: list, translate, compare, adapt, look after data, exchange official weights."""
     parser = argparse.ArgumentParser("crossdomain", description="A model zoo for moving images between domains.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -184,6 +202,7 @@ def crossdomain(args: list[str] | None = None) -> None:
     translate.add_argument("--guide", help="an image whose look the outputs take, where the method can do that")
     translate.add_argument("--device", default="cpu", help="such as cuda (default: cpu)")
     translate.set_defaults(action=_translate)
+    commands.add_parser("compare", help="evaluate methods on the same data, side by side", add_help=False)
     data = commands.add_parser("data", help="look after data").add_subparsers(dest="task", required=True)
     check = data.add_parser("check", help="counts, sizes and kinds of the images in a folder, and what is wrong")
     check.add_argument("path", help="the folder; of a .zip or .tar.gz the checksums and names are checked")
@@ -220,5 +239,8 @@ def crossdomain(args: list[str] | None = None) -> None:
     )
     exporter.add_argument("--output", required=True, help="folder to write latest_net_G.pth and the like to")
     exporter.set_defaults(action=_export)
+    args = sys.argv[1:] if args is None else args
+    if args[:1] == ["compare"]:  # whose data is any class with its options, which argparse cannot read
+        return _guarded(lambda: _compare(args[1:]))
     options = parser.parse_args(args)
-    _guarded(lambda: options.action(options))
+    return _guarded(lambda: options.action(options))

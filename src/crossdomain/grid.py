@@ -1,4 +1,4 @@
-"""Labelled rows of pictures, for people to look at."""
+"""Labelled rows and columns of pictures, for people to look at."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 LABEL_WIDTH = 150
+LABEL_HEIGHT = 56
 GAP = 3
 
 
@@ -26,18 +27,39 @@ def labelled_grid(rows: Sequence[tuple[str, Tensor]], smallest: int = 48) -> Ten
         uint8 (3, height, width).
     """
     strips = []
-    font = ImageFont.load_default(size=13)
     for name, images in rows:
-        shown = images[:, : 3 if images.shape[1] >= 3 else 1]
-        images = shown.detach().float().cpu().clamp(-1, 1).expand(-1, 3, -1, -1)
-        factor = max(1, -(-smallest // max(images.shape[-2:])))
-        images = F.interpolate(images, scale_factor=factor, mode="nearest")
-        images = F.pad((images + 1) * 127.5, (0, GAP, 0, GAP), value=255)
-        strip = images.permute(1, 2, 0, 3).flatten(2)
-        label = Image.new("RGB", (LABEL_WIDTH, strip.shape[1]), "white")
-        ImageDraw.Draw(label).multiline_text((4, 4), name, fill="black", font=font)
-        left = torch.from_numpy(np.array(label)).permute(2, 0, 1).float()
-        strips.append(torch.cat([left, strip], 2))
+        strip = _tiles(images, smallest).permute(1, 2, 0, 3).flatten(2)
+        strips.append(torch.cat([_label(name, LABEL_WIDTH, strip.shape[1]), strip], 2))
     width = max(strip.shape[2] for strip in strips)
     padded = [F.pad(strip, (0, width - strip.shape[2]), value=255) for strip in strips]
     return torch.cat(padded, 1).round().to(torch.uint8)
+
+
+def labelled_columns(columns: Sequence[tuple[str, Tensor]], smallest: int = 96) -> Tensor:
+    """Put columns of images beside each other, each below its name, which is broken at its hyphens.
+
+    Arguments and result are those of :func:`labelled_grid`.
+    """
+    strips = []
+    for name, images in columns:
+        strip = _tiles(images, smallest).transpose(0, 1).flatten(1, 2)
+        strips.append(torch.cat([_label(name.replace("-", "-\n"), strip.shape[2], LABEL_HEIGHT), strip], 1))
+    height = max(strip.shape[1] for strip in strips)
+    padded = [F.pad(strip, (0, 0, 0, height - strip.shape[1]), value=255) for strip in strips]
+    return torch.cat(padded, 2).round().to(torch.uint8)
+
+
+def _tiles(images: Tensor, smallest: int) -> Tensor:
+    """(N, C, H, W) in [-1, 1] to (N, 3, h, w) in [0, 255], enlarged, with a gap to the right and below."""
+    shown = images[:, : 3 if images.shape[1] >= 3 else 1]
+    images = shown.detach().float().cpu().clamp(-1, 1).expand(-1, 3, -1, -1)
+    factor = max(1, -(-smallest // max(images.shape[-2:])))
+    images = F.interpolate(images, scale_factor=factor, mode="nearest")
+    return F.pad((images + 1) * 127.5, (0, GAP, 0, GAP), value=255)
+
+
+def _label(name: str, width: int, height: int) -> Tensor:
+    """``name`` written on white, (3, height, width) in [0, 255]."""
+    label = Image.new("RGB", (width, height), "white")
+    ImageDraw.Draw(label).multiline_text((4, 4), name, fill="black", font=ImageFont.load_default(size=13))
+    return torch.from_numpy(np.array(label)).permute(2, 0, 1).float()

@@ -9,7 +9,7 @@ import sys
 import warnings
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import torch
 from jsonargparse import ArgumentParser, Namespace
@@ -31,6 +31,7 @@ import crossdomain.optimization
 import crossdomain.segmentation  # noqa: F401
 from crossdomain import hub
 from crossdomain.callbacks import NonFiniteGuard, PredictionWriter, RoundCheckpoint
+from crossdomain.evaluation import Evaluation
 from crossdomain.method import Method
 from crossdomain.objectives import Objective
 
@@ -219,6 +220,29 @@ def _resolve_checkpoints(config: Namespace) -> None:
         for callback in callbacks or []:
             if "init_args" in callback:
                 _resolve_checkpoints(callback.init_args)
+
+
+def parse_comparison(args: list[str]) -> Namespace:
+    """The options of ``crossdomain compare``; ``data`` and ``evaluation`` are made."""
+    parser = ZooParser(prog="crossdomain compare", description="Evaluate methods on the same data, side by side.")
+    parser.add_argument(
+        "members",
+        nargs="*",
+        type=str,
+        help="of the zoo, checkpoints, or folders of runs (default: all of the zoo)",
+    )
+    parser.add_subclass_arguments(LightningDataModule, "data", required=True)
+    parser.add_argument("--split", type=Literal["test", "val"], default="test", help="of the data")
+    parser.add_argument(
+        "--format", type=Literal["table", "markdown", "csv", "json"], default="table", help="of what is printed"
+    )
+    parser.add_argument("--logs", type=str, default="runs/compare", help="folder for TensorBoard")
+    parser.add_argument("--pictures", type=int, default=6, help="inputs in the panel")
+    parser.add_argument("--device", type=str, default="cpu", help="accelerator: cpu or gpu")
+    parser.add_class_arguments(Evaluation, "evaluation", skip={"pictures"})
+    options = parser.parse_args(args)
+    _resolve_checkpoints(options)
+    return parser.instantiate_classes(options)
 
 
 def run(args: list[str]) -> ZooCLI:

@@ -1,0 +1,233 @@
+"""Methods side by side: the same data, metrics and pictures for any members of the zoo and any runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from crossdomain import hub
+from crossdomain.evaluation import Evaluation
+from crossdomain.grid import labelled_columns
+from crossdomain.method import Method
+
+Format = Literal["table", "markdown", "csv", "json"]
+
+
+@dataclass
+class Comparison:
+    """What :func:`compare` measured.
+
+    Attributes:
+        data: what the methods were evaluated on.
+        split: ``test`` or ``val``.
+        metrics: by member, metrics by tag, without the name of the split.
+        not_applicable: why the other members cannot be evaluated on this data.
+        logs: where TensorBoard finds the scalars, one row a member under HParams, and the panel.
+    """
+
+    data: str
+    split: str
+    logs: Path
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    not_applicable: dict[str, str] = field(default_factory=dict)
+
+    def tags(self) -> list[str]:
+        """All tags that any member has, in the order of their names."""
+        return sorted({tag for values in self.metrics.values() for tag in values})
+
+    def render(self, form: Format = "table") -> str:
+        """The table, as text.
+
+        Args:
+            form: ``table`` for a terminal, which has metrics down and members across as long as that is narrower;
+                ``markdown`` and ``csv`` have members down and metrics across; ``json`` holds everything, unrounded.
+        """
+        if form == "json":
+            return json.dumps(
+                {
+                    "data": self.data,
+                    "split": self.split,
+                    "metrics": self.metrics,
+                    "not_applicable": self.not_applicable,
+                },
+                indent=2,
+            )
+        header = ["", *self.tags()]
+        rows = [[name, *(_number(values.get(tag)) for tag in self.tags())] for name, values in self.metrics.items()]
+        if form == "csv":
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows([["method", *self.tags()], *rows])
+            return text.getvalue().rstrip("\n")
+        if form == "markdown":
+            lines = [header, ["---"] * len(header), *rows]
+            return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        return "\n".join([f"{self.data}, {self.split} split", *_aligned(list(zip(header, *rows, strict=True)))])
+
+    def __str__(self) -> str:
+        missing = [f"not applicable: {name}: {reason}" for name, reason in self.not_applicable.items()]
+        return "\n".join([self.render(), *missing, f"Logs  tensorboard --logdir {self.logs}"])
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *others in rows:
+        cells = [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    return lines
+
+
+def find_members(names: Sequence[str]) -> dict[str, Path]:
+    """Checkpoints by the names that a table shows them under.
+
+    Args:
+        names: names of the zoo, paths of checkpoints, or folders of runs, whose last checkpoint is taken; all of the
+            zoo when there are none.
+
+    Raises:
+        FileNotFoundError: one of them names no checkpoint.
+    """
+    found: dict[str, Path] = {}
+    for name in names or hub.list_models():
+        path = Path(name)
+        if path.is_dir():
+            checkpoints = sorted(path.glob("checkpoints/*.ckpt")) or sorted(path.glob("*.ckpt"))
+            if not checkpoints:
+                raise FileNotFoundError(
+                    f"The run {str(name)!r} has no checkpoint.\nGive a folder such as runs/alignflow/version_0."
+                )
+            last = [file for file in checkpoints if file.stem == "last"]
+            label, checkpoint = "-".join(path.resolve().parts[-2:]), (last or checkpoints)[-1]
+        else:
+            checkpoint = hub.find_checkpoint(name)
+            label = path.stem if path.is_file() else str(name)
+        while label in found:
+            label += "'"
+        found[label] = checkpoint
+    return found
+
+
+def _misfit(method: Method, data: LightningDataModule) -> str | None:
+    """Why ``method`` cannot be evaluated on ``data``, or None where it can."""
+    trained, given = method.data_spec, data.spec()
+    if trained["domains"] != given["domains"]:
+        return f"trained on {' and '.join(trained['domains'])}, the data has {' and '.join(given['domains'])}"
+    if trained["channels"] != given["channels"]:
+        return f"trained on {trained['channels']} channels, the data has {given['channels']}"
+    if given["image_size"] is not None and given["image_size"] % method.total_stride:
+        return f"takes sides that are multiples of {method.total_stride}, the data has {given['image_size']} px"
+    if not method.directions and not hasattr(method, "log_prob"):
+        return f"a {type(method).__name__} does not translate"
+    return None
+
+
+def compare(
+    names: Sequence[str],
+    data: LightningDataModule,
+    split: Literal["test", "val"] = "test",
+    evaluation: Evaluation | None = None,
+    logs: str | Path = "runs/compare",
+    pictures: int = 6,
+    device: str = "cpu",
+) -> Comparison:
+    """Evaluate members on the same data by the same metrics, and write all of it to TensorBoard.
+
+    Args:
+        names: see :func:`find_members`.
+        data: the datamodule, such as ``Digits()``.
+        split: which of its splits.
+        evaluation: with options of one's own, such as ``judge_b``.
+        logs: folder for TensorBoard; earlier comparisons there stay.
+        pictures: inputs in the panel, the first of the split; 0 leaves it out.
+        device: accelerator of the Trainer, ``cpu`` or ``gpu``.
+
+    Returns:
+        Metrics by member, and who was not applicable and why.
+
+    Raises:
+        FileNotFoundError: a name that names no checkpoint, or missing data.
+        ValueError: no member fits the data.
+    """
+    members = find_members(names)
+    result = Comparison(type(data).__name__, split, Path(logs))
+    columns: dict[str, list[tuple[str, Tensor]]] = {}
+    for name, checkpoint in members.items():
+        method = hub.load(checkpoint)
+        if (reason := _misfit(method, data)) is not None:
+            result.not_applicable[name] = reason
+            continue
+        result.metrics[name] = _evaluate(method, data, split, evaluation or Evaluation(pictures=0), device)
+        entries = {"checkpoint": name, "method": type(method).__name__, "data": type(data).__name__}
+        entries |= {"parameters": sum(p.numel() for p in method.parameters()), "images_seen": method.images_seen}
+        logger = TensorBoardLogger(logs, name="", version=name, default_hp_metric=False)
+        logger.log_hyperparams(entries, {f"{split}/{tag}": value for tag, value in result.metrics[name].items()})
+        logger.finalize("success")
+        if pictures:
+            _add_columns(columns, name, method, data, split, pictures)
+    if not result.metrics:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in result.not_applicable.items())
+        raise ValueError(f"No member fits {result.data}.\n{reasons}\nGive other members, or other data.")
+    panel = TensorBoardLogger(logs, name="", version="panel", default_hp_metric=False)
+    for direction, shown in columns.items():
+        panel.experiment.add_image(f"{split}/panel_{direction}", labelled_columns(shown), 0)
+    panel.finalize("success")
+    return result
+
+
+def _evaluate(
+    method: Method, data: LightningDataModule, split: str, evaluation: Evaluation, device: str
+) -> dict[str, float]:
+    seed_everything(0, verbose=False)  # methods that draw get the same draws
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
+    trainer = Trainer(accelerator=device, devices=1, callbacks=[evaluation], **quiet)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        (metrics,) = (trainer.test if split == "test" else trainer.validate)(method, data, verbose=False)
+    return {tag.removeprefix(f"{split}/"): float(value) for tag, value in metrics.items()}
+
+
+@torch.no_grad()
+def _add_columns(
+    columns: dict[str, list[tuple[str, Tensor]]],
+    name: str,
+    method: Method,
+    data: LightningDataModule,
+    split: str,
+    pictures: int,
+) -> None:
+    """Add a member's translations of the first pictures; the first member of a direction brings input and truth."""
+    batch = next(iter(data.test_dataloader() if split == "test" else data.val_dataloader()))
+    names = dict(zip("ab", data.spec()["domains"], strict=True))
+    for direction in method.directions:
+        source, target = direction.split("2")
+        if batch.get(source) is None or batch[source].ndim != 4:
+            continue
+        images = batch[source][:pictures]
+        shown = columns.setdefault(direction, [])
+        if not shown:
+            shown.append((names[source], images))
+            if f"truth_{target}" in batch:
+                shown.append(("truth", batch[f"truth_{target}"][:pictures]))
+        guide = None
+        if method.guided:
+            if target not in batch:
+                continue
+            guide = batch[target][torch.arange(len(images)) % len(batch[target])]
+        shown.append((name, method.translate(images.to(method.device), direction, guide=guide, seed=0).cpu()))
