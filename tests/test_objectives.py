@@ -236,6 +236,16 @@ def test_far_logits_stay_finite_and_lead_back(name, alpha):
         assert (real.grad + fake.grad).abs().max() > 0
 
 
+@pytest.mark.parametrize(("name", "alpha"), DIVERGENCES)
+def test_bounds_hold_for_all_logits(name, alpha):
+    """f(u) >= u g(v) - f*(g(v)) for ratios u from e^-20 to e^20, also where exponentials go on as tangents."""
+    formulas = f_divergence(name, alpha)
+    v = torch.linspace(-100, 100, 2001, dtype=torch.float64)
+    for u in torch.linspace(-20, 20, 41, dtype=torch.float64).exp():
+        f = formulas.f(u)
+        assert (u * formulas.activation(v) - formulas.conjugate(v) - f).max() <= 1e-12 * (1 + u + f.abs())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

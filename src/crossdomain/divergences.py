@@ -49,8 +49,8 @@ class Divergence(NamedTuple):
 def _exp(x: Tensor, power: float = 1.0) -> Tensor:
     """``e(x)^power``, where e is exp, continued by its tangent from 20 on.
 
-    So no logit overflows, and the gradient of one that is far out still leads back. The bound holds as before, for
-    density ratios whose best logits lie on the curve: for ``kl`` those up to e^20.
+    So no logit overflows, and the gradient of one that is far out still leads back. The bounds hold as before, for
+    density ratios from e^-20 to e^20.
     """
     bounded = x.clamp(max=_LARGEST_EXPONENT)
     return (power * bounded).exp() * (1 + x - bounded).pow(power)
