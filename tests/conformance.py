@@ -32,7 +32,7 @@ class SingleDomain(Method):
 
     def critic_loss(self, batch, out):
         self.calls.append(("critic", out["fake"].requires_grad))
-        return {"gan": self.objective.critic(self.critic(batch["a"]), self.critic(out["pooled"]))}
+        return {"gan": self.objective.critic_loss(self.critic, batch["a"], out["pooled"])}
 
     def generator_loss(self, batch, out):
         self.calls.append(("generator", out["fake"].requires_grad))
@@ -146,7 +146,7 @@ class OneWay(Method):
         }
 
     def critic_loss(self, batch, out):
-        return {"gan": self.objective.critic(self.critic(out["truth"]), self.critic(out["fake"]))}
+        return {"gan": self.objective.critic_loss(self.critic, out["truth"], out["fake"])}
 
     def generator_loss(self, batch, out):
         with frozen(self.encoder):

@@ -14,6 +14,7 @@ from crossdomain import hub, serialization
 from crossdomain.cli import crossdomain as crossdomain_command
 from crossdomain.cli import main
 from crossdomain.datamodules import Digits
+from crossdomain.objectives import Wasserstein
 
 QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1",
          "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]  # fmt: skip
@@ -117,6 +118,18 @@ def test_predict_writes_pictures(capsys):
     assert (written - expected[0, 0]).abs().max() <= 1
 
 
+def test_objective_and_penalty_are_chosen_by_name():
+    objective = ["--model.objective", "Wasserstein", "--model.objective.penalty", "GradientPenalty"]
+    turns = ["--model.critic_turns", "5", "--model.generator_interval", "2"]
+    lightning("fit", "--config", "cyclegan", *objective, *turns, "--model.critic.spectral_norm", "true", *QUICK)
+    method = serialization.rebuild(serialization.read(latest("cyclegan")))
+    assert isinstance(method.objective, Wasserstein)
+    assert method.objective.penalty.weight == 10
+    assert (method.critic_turns, method.generator_interval, method.rounds) == (5, 2, 2)
+    assert "critic_a.model.0.parametrizations.weight.original" in method.state_dict()
+
+
+FGAN = ["fit", "--config", "alignflow", "--model.objective", "FGAN"]
 BAD = [
     (["fit", "--config", "zoo/alignflw.yaml"], ["no recipe 'zoo/alignflw.yaml'", "alignflow"]),
     (["fit", "--config", "alignflow", "--model", "AlignFlw"], ["model: there is no class 'AlignFlw'", "AlignFlow"]),
@@ -128,6 +141,11 @@ BAD = [
     (["fit", "--config", "alignflow", "--trainer.max_epochs", "ten"], ["trainer.max_epochs is 'ten'", "int, None"]),
     (["fit", "--config", "alignflow", "--data.image_size", "big"], ["data.image_size is 'big'", "int"]),
     (["fit", "--config", "alignflow", "--model.critic.norm", "layer"], ["model.critic.norm is", "'batch'"]),
+    (["fit", "--config", "alignflow", "--model.objective", "Wassersten"], ["no class", "Nearest: Wasserstein"]),
+    ([*FGAN, "--model.objective.divergence", "foo"], ["model.objective.divergence is 'foo'", "'total_variation'"]),
+    ([*FGAN, "--model.objective.divergence", "alpha"], ["alpha is None, but the divergence 'alpha' needs a number"]),
+    ([*FGAN, "--model.objective.penalty", "GradientPenality"], ["objective.penalty: there is no", "GradientPenalty"]),
+    (["fit", "--config", "alignflow", "--model.critic_turns", "0"], ["critic_turns is 0", "at least 1"]),
     (["fit", "--config", "alignflow", "--data.image_size", "18"], ["data.image_size is 18", "16 or 20"]),
     (["fit", "--config", "alignflow", "--data.channels", "2"], ["data.channels is 2", "1 (grey) or 3"]),
     (["fit", "--config", "alignflow", "--model.channels_a", "3"], ["model.channels_a is given by the data"]),

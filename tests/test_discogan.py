@@ -75,6 +75,14 @@ def test_critics_move_in_every_third_round(trainer, snapshot):
         make(update_interval=1)
 
 
+def test_turns_that_all_methods_have_hold_within_its_own(trainer):
+    method = make(critic_turns=2, generator_interval=2)
+    moves = []
+    method.after_step = lambda player: moves.append((method.rounds, player))
+    trainer(limit_train_batches=6, limit_val_batches=0).fit(method, Digits(batch_size=8))
+    assert moves == [(0, "critic"), (0, "critic"), (1, "generator"), (3, "critic"), (3, "critic"), (5, "generator")]
+
+
 @pytest.mark.parametrize(("layers", "parameters"), [(3, 1_318_016), (4, 5_513_856), (5, 7_153_480)])
 def test_generator_of_the_paper(layers, parameters):
     network = DiscoGenerator(3, 3, layers=layers)

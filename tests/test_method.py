@@ -9,6 +9,7 @@ from torch import nn
 
 from crossdomain import serialization
 from crossdomain.method import frozen
+from crossdomain.objectives import Wasserstein
 from crossdomain.optimization import LinearDecay
 
 SGD = partial(torch.optim.SGD, lr=0.1)
@@ -105,6 +106,49 @@ def test_what_is_left_at_the_end_of_an_epoch_makes_an_update_of_its_own(trainer,
     # Epochs of three rounds: updates after rounds 2, 3 (an epoch's end), 4 and 6; no gradient is used twice.
     assert changes == [False, True, True, True, False, True]
     assert all(p.grad is None for p in method.parameters())
+
+
+def test_critics_take_several_turns_and_generators_their_interval(trainer, tensors):
+    method = OneWay(1, critic_turns=2, generator_interval=3, optimizer=SGD)
+    moves = []
+    method.after_step = lambda player: moves.append((method.rounds, player))
+    trainer(max_epochs=3).fit(method, tensors({"a": images(8), "truth_b": images(8)}, {"b": images(8)}))
+    assert moves == [
+        (r, player) for r in range(6) for player in ["critic"] * 2 + ["generator"] * (r in (2, 5))
+    ]  # fmt: skip
+    assert [ThreePlayers(2, critic_turns=2).turns(p, 0) for p in ("density_a", "generator", "density_b")] == [1, 1, 1]
+
+
+def test_objectives_constrain_critics_after_each_of_their_updates(trainer, tensors):
+    method = OneWay(1, critic_turns=2, optimizer=SGD)
+    method.objective = Wasserstein(clip=0.03)
+    seen = []
+    constrain = method.objective.constrain
+    method.objective.constrain = lambda parameters: seen.append(len(parameters)) or constrain(parameters)
+    trainer(limit_train_batches=1).fit(method, tensors({"a": images(8), "truth_b": images(8)}, {"b": images(8)}))
+    assert seen == [2, 2]
+    assert max(p.abs().max() for p in method.critic.parameters()) <= 0.03
+    assert max(p.abs().max() for p in method.net.parameters()) > 0.03
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"critic_turns": 0}, "critic_turns is 0 and generator_interval is 1, but both are at least 1"),
+        ({"generator_interval": -1}, "critic_turns is 1 and generator_interval is -1"),
+        (
+            {"generator_interval": 2, "accumulate": 2},
+            r"accumulate is 2, but it averages rounds.*\nLeave model.critic_tu",
+        ),
+        (
+            {"critic_turns": 2, "accumulate": 2},
+            "accumulate is 2, but it averages rounds in which every player moves once",
+        ),
+    ],
+)
+def test_turns_that_cannot_be_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        OneWay(1, **options)
 
 
 def test_accumulation_and_repeated_turns_are_refused_together(trainer, tensors):

@@ -26,7 +26,14 @@ import crossdomain
 from crossdomain.cli import crossdomain as crossdomain_command
 from crossdomain.flows import dequantize
 from crossdomain.methods import BiCycleGAN, CycleGAN, Pix2Pix
-from crossdomain.networks import LatentUNetGenerator, PatchCritic, ResNetEncoder, ResNetGenerator, UNetGenerator
+from crossdomain.networks import (
+    LatentUNetGenerator,
+    MultiScaleCritic,
+    PatchCritic,
+    ResNetEncoder,
+    ResNetGenerator,
+    UNetGenerator,
+)
 from crossdomain.official import export_official, import_official
 
 
@@ -378,3 +385,15 @@ def test_critics_that_the_official_code_does_not_have_are_left_out(tmp_path, cap
     again = import_official(tmp_path / "latest_net_G_B.pth", "cyclegan")
     images = torch.rand(2, 1, 16, 16)
     assert torch.equal(again.translate(images, "b2a"), crossdomain.load("cyclegan-digits").translate(images, "b2a"))
+
+
+def test_critics_with_spectral_norm_are_left_out(tmp_path):
+    generator = partial(ResNetGenerator, width=4, blocks=1)
+    cyclegan = CycleGAN(1, generator=generator, critic=partial(PatchCritic, width=4, spectral_norm=True))
+    bicyclegan = BiCycleGAN(1, critic=partial(MultiScaleCritic, width=4, spectral_norm=True))
+    for method, name, critic in ((cyclegan, "PatchCritic", "D_A"), (bicyclegan, "MultiScaleCritic", "D2")):
+        with pytest.warns(
+            UserWarning, match=f"{critic} is left out. The official code has no {name} with spectral norm"
+        ):
+            files = export_official(method, tmp_path / name)
+        assert not [file for file in files if "_net_D" in file.name]

@@ -113,7 +113,7 @@ def test_hyperparameters_are_plain_values():
     # The zoo's defaults are written out: they may change, a checkpoint may not.
     assert plain["objective"] == {
         "class_path": "crossdomain.objectives.LeastSquares",
-        "init_args": {"critic_scale": 0.5},
+        "init_args": {"critic_scale": 0.5, "penalty": None},
     }
     assert plain["pool_size"] == 50
     assert plain["gradient_clip"] is None

@@ -8,6 +8,7 @@ import torch
 from crossdomain.datamodules import Digits
 from crossdomain.methods import CycleGAN, DiscoGAN, DistanceGAN
 from crossdomain.networks import DiscoCritic, PatchCritic, ResNetGenerator
+from crossdomain.objectives import Minimax, RothRegularizer
 
 NETWORKS = {
     "generator": partial(ResNetGenerator, width=4, blocks=1),
@@ -57,6 +58,22 @@ def test_guess_terms_by_hand(batch):
         wrong = 0.5 * (front.square().mean() + (behind - 1).square().mean())
         torch.testing.assert_close(method.critic_loss(batch, out)[f"guess_{domain}"], right)
         torch.testing.assert_close(method.generator_loss(batch, out)[f"guess_{domain}"], 2 * wrong)
+
+
+def test_a_penalty_is_of_guess_critics_and_not_of_the_generators_that_fool_them(batch):
+    """A regularizer, which draws nothing, so that it can be computed again."""
+    method = METHODS["CycleGAN"](
+        guess_weight=2.0, objective=partial(Minimax, penalty=partial(RothRegularizer, weight=3.0))
+    )
+    out = method.generate(batch)
+    for domain in "ab":
+        image, back, guess = batch[domain], out[f"cycled_{domain}"], method.get_submodule(f"guess_{domain}")
+        front, behind = torch.cat([back, image], 1), torch.cat([image, back], 1)
+        plain, penalty = Minimax().critic_loss(guess, front, behind), RothRegularizer(3.0)(guess, front, behind)
+        assert penalty > 0
+        torch.testing.assert_close(method.critic_loss(batch, out)[f"guess_{domain}"], plain + penalty)
+        wrong = 2 * Minimax().critic_loss(guess, behind, front)
+        torch.testing.assert_close(method.generator_loss(batch, out)[f"guess_{domain}"], wrong)
 
 
 @pytest.mark.parametrize("name", METHODS)

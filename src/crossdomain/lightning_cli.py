@@ -33,7 +33,7 @@ from crossdomain import hub
 from crossdomain.callbacks import NonFiniteGuard, PredictionWriter, RoundCheckpoint
 from crossdomain.evaluation import Evaluation
 from crossdomain.method import Method
-from crossdomain.objectives import Objective
+from crossdomain.objectives import Objective, Penalty
 
 CHECKPOINT_KEYS = ("ckpt_path", "translator", "semantic_classifier", "judge_a", "judge_b", "segmenter")
 # Remarks of Lightning that are known and harmless here.
@@ -104,7 +104,7 @@ def _zoo_classes(*bases: type) -> list[type]:
 
 def _options_of_zoo() -> list[str]:
     """Options of all classes that a recipe may name."""
-    classes = _zoo_classes(nn.Module, LightningDataModule, Objective, LRScheduler)
+    classes = _zoo_classes(nn.Module, LightningDataModule, Objective, Penalty, LRScheduler)
     return sorted({name for cls in [*classes, Method] for name in inspect.signature(cls).parameters})
 
 
@@ -115,7 +115,8 @@ def _classes_for(key: str) -> list[str]:
         return sorted(cls.__name__ for cls in _zoo_classes({"model": Method, "data": LightningDataModule}[last]))
     if last.endswith("optimizer"):
         return [name for name, cls in vars(torch.optim).items() if isinstance(cls, type)]
-    base = LRScheduler if last.endswith("schedule") else Objective if last == "objective" else nn.Module
+    bases = {"objective": Objective, "penalty": Penalty}
+    base = LRScheduler if last.endswith("schedule") else bases.get(last, nn.Module)
     return sorted(cls.__name__ for cls in _zoo_classes(base) if not issubclass(cls, Method))
 
 

@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from crossdomain import serialization
 from crossdomain.evaluation import Evaluation
+from crossdomain.objectives import Objective
 from crossdomain.optimization import OptimizerFactory, ScheduleFactory, adam
 from crossdomain.pool import ImagePool
 from crossdomain.serialization import companion as companion  # methods know no file format
@@ -82,6 +83,9 @@ class Method(LightningModule, ABC):
         critic_optimizer: optimizer of the player ``critic``.
         generator_schedule: schedule of the player ``generator``.
         critic_schedule: schedule of the player ``critic``.
+        critic_turns: updates of the player ``critic`` on each batch.
+        generator_interval: the player ``generator`` moves in every so many rounds alone, in the last of them, so that
+            critics learn from as many batches between its moves; 5 is usual with :class:`Wasserstein`.
         gradient_clip: largest norm of one player's gradient; None does not clip. The Trainer's own option cannot work
             with several optimizers.
         accumulate: gradients of this many rounds are averaged before each update, in place of the Trainer's option;
@@ -92,6 +96,7 @@ class Method(LightningModule, ABC):
 
     Attributes:
         players: names of the modules each player owns, in the order in which players move.
+        objective: the adversarial objective, which may constrain the player ``critic`` after each of its updates.
         directions: the ways ``translate`` knows, of ``a2b`` and ``b2a``.
         generating_player: the player whose gradients pass through what ``generate`` returns.
         supervised: whether training reads the truth; a batch without it is then refused.
@@ -104,6 +109,7 @@ class Method(LightningModule, ABC):
     """
 
     players: dict[str, tuple[str, ...]]
+    objective: Objective | None = None
     directions: tuple[str, ...] = ()
     generating_player: str = "generator"
     supervised: bool = False
@@ -122,6 +128,8 @@ class Method(LightningModule, ABC):
         critic_optimizer: OptimizerFactory | None = None,
         generator_schedule: ScheduleFactory | None = None,
         critic_schedule: ScheduleFactory | None = None,
+        critic_turns: int = 1,
+        generator_interval: int = 1,
         gradient_clip: float | None = None,
         accumulate: int = 1,
         channels_last: bool = False,
@@ -134,6 +142,16 @@ class Method(LightningModule, ABC):
             raise ValueError(f"channels_a is {channels_a} and channels_b is {channels_b}, but both are at least 1.")
         if accumulate < 1:
             raise ValueError(f"accumulate is {accumulate}, but at least 1 round makes an update.")
+        if min(critic_turns, generator_interval) < 1:
+            raise ValueError(
+                f"critic_turns is {critic_turns} and generator_interval is {generator_interval}, "
+                "but both are at least 1."
+            )
+        if accumulate > 1 and max(critic_turns, generator_interval) > 1:
+            raise ValueError(
+                f"accumulate is {accumulate}, but it averages rounds in which every player moves once.\n"
+                "Leave model.critic_turns and model.generator_interval out, or model.accumulate."
+            )
         self.channels = {"a": channels_a, "b": channels_b}
         self.optimizer = optimizer
         self.schedule = schedule
@@ -142,6 +160,8 @@ class Method(LightningModule, ABC):
         self.critic_optimizer = critic_optimizer
         self.generator_schedule = generator_schedule
         self.critic_schedule = critic_schedule
+        self.critic_turns = critic_turns
+        self.generator_interval = generator_interval
         self.gradient_clip = gradient_clip
         self.accumulate = accumulate
         self.channels_last = channels_last
@@ -170,11 +190,20 @@ class Method(LightningModule, ABC):
         """
 
     def turns(self, player: str, round: int) -> int:
-        """How often ``player`` moves on the batch of ``round``: 0 skips it, k repeats the update on this batch."""
+        """How often ``player`` moves on the batch of ``round``: 0 skips it, k repeats the update on this batch.
+
+        By default what ``critic_turns`` and ``generator_interval`` say; other players move once.
+        """
+        if player == "critic":
+            return self.critic_turns
+        if player == "generator":
+            return int((round + 1) % self.generator_interval == 0)
         return 1
 
     def after_step(self, player: str) -> None:
-        """Called after each update of ``player``: weight clipping and the like."""
+        """Called after each update of ``player``: clipping its weights, where the objective does, and the like."""
+        if player == "critic" and self.objective is not None:
+            self.objective.constrain(self.player_parameters(player))
 
     def prepare(self, loader: Iterable[Batch]) -> None:
         """Called once before the first round, with the training data: statistics, data-dependent initialisation.
@@ -375,6 +404,11 @@ class Method(LightningModule, ABC):
         if self.channels_last:
             self.to(memory_format=torch.channels_last)
         if self.compile_networks and stage == "fit":
+            if self.objective is not None and self.objective.penalty is not None:
+                raise ValueError(
+                    f"{type(self.objective.penalty).__name__} needs gradients of gradients, which compiled networks do "
+                    "not have.\nLeave model.compile_networks or the penalty out."
+                )
             for network in self._networks():
                 network.compile()
         data = self.trainer.datamodule

@@ -3,13 +3,112 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from crossdomain.divergences import Divergence, DivergenceName, f_divergence
+
 Logits = Tensor | Sequence[Tensor]
-"""What a critic gives out: logits of any shape, or those of several scales."""
+"""What a critic gives out: logits (N, ...), or those of several scales."""
+
+Critic = Callable[[Tensor], Logits]
+"""A network that scores images, or any function that does."""
+
+
+def _scales(logits: Logits) -> list[Tensor]:
+    """The logits of each scale, in single precision at least: autocast would leave the means of losses to half."""
+    scales = [logits] if isinstance(logits, Tensor) else logits
+    return [scale.to(torch.promote_types(scale.dtype, torch.float32)) for scale in scales]
+
+
+# --- penalties -------------------------------------------------------------------------------------------------
+
+
+class Penalty(ABC):
+    """A term of a critic's loss that looks at how fast the critic's scores change with its images.
+
+    An image's score is the mean of its logits, as in the losses. Of a critic of several scales each is penalised by
+    itself, and these terms are added up. All is computed in single precision, under autocast also; gradients pass to
+    the critic and not to the images. A critic with batch norm mixes the images of a batch, so that the gradient of one
+    is not well defined: take another norm, or none.
+
+    Args:
+        weight: factor of the term; an attribute, which a callback may anneal.
+    """
+
+    def __init__(self, weight: float) -> None:
+        if weight < 0:
+            raise ValueError(f"A penalty's weight is {weight}, but has to be 0 or more.")
+        self.weight = weight
+
+    def __call__(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+        """The weighted term, a scalar, of images (N, ...) and as many generated ones."""
+        device = real.device.type
+        dtype = torch.float32 if torch.is_autocast_enabled(device) else real.dtype
+        with torch.autocast(device, enabled=False):
+            return self.weight * self._penalty(critic, real.detach().to(dtype), fake.detach().to(dtype))
+
+    @abstractmethod
+    def _penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+        """The term without its weight."""
+
+
+PenaltyFactory = Callable[[], Penalty]
+"""Makes a penalty."""
+
+
+def _slopes(critic: Critic, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """For each scale of a critic, the scores (N,) of images (N, ...) and the norms (N,) of their gradients."""
+    images = images.requires_grad_()
+    for logits in _scales(critic(images)):
+        scores = logits.reshape(len(images), -1).mean(1)
+        (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+        yield scores, gradient.flatten(1).norm(dim=1)  # over all axes but the batch's
+
+
+class GradientPenalty(Penalty):
+    """The penalty of WGAN-GP (Gulrajani et al., arXiv 1704.00028), which keeps the critic's slope at 1.
+
+    ``weight E (|grad C(x)| - 1)^2`` with ``x = e real + (1 - e) fake`` and one e ~ U[0, 1] for each image; the norm is
+    Euclidean, over all pixels and channels.
+
+    Args:
+        weight: the paper's is 10.
+    """
+
+    def __init__(self, weight: float = 10.0) -> None:
+        super().__init__(weight)
+
+    def _penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+        share = torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
+        between = torch.lerp(fake, real, share)
+        return sum((slope - 1).square().mean() for _, slope in _slopes(critic, between))
+
+
+class RothRegularizer(Penalty):
+    """What noise on the images would do to a critic that minimises cross-entropy (Roth et al., arXiv 1705.09367).
+
+    ``weight / 2 (E (1 - sigmoid C(real))^2 |grad C(real)|^2 + E (sigmoid C(fake))^2 |grad C(fake)|^2)``, for
+    objectives whose logits are those of a probability: :class:`Minimax`, :class:`NonSaturating`, and :class:`FGAN` of
+    ``gan`` and ``jensen_shannon``.
+
+    Args:
+        weight: gamma, the variance of the noise; the authors take 0.1, or anneal it from 2.
+    """
+
+    def __init__(self, weight: float = 0.1) -> None:
+        super().__init__(weight)
+
+    def _penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+        on_real = sum(((-score).sigmoid() * slope).square().mean() for score, slope in _slopes(critic, real))
+        on_fake = sum((score.sigmoid() * slope).square().mean() for score, slope in _slopes(critic, fake))
+        return 0.5 * (on_real + on_fake)
+
+
+# --- objectives ------------------------------------------------------------------------------------------------
 
 
 class Objective(ABC):
@@ -17,7 +116,21 @@ class Objective(ABC):
 
     Each is a mean over all logits, whatever their shape; a critic of several scales gives a sequence, and their losses
     are added up.
+
+    Args:
+        penalty: makes a further term of the critic's loss.
     """
+
+    def __init__(self, penalty: PenaltyFactory | None = None) -> None:
+        self.penalty = None if penalty is None else penalty()
+
+    def critic_loss(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+        """What a critic minimises, penalty included, given images (N, ...) and as many generated ones; a scalar."""
+        loss = self.critic(critic(real), critic(fake))
+        return loss if self.penalty is None else loss + self.penalty(critic, real, fake)
+
+    def constrain(self, parameters: Iterable[Tensor]) -> None:  # noqa: B027
+        """Called with the critic's parameters after each of its updates; does nothing by default."""
 
     def critic(self, real: Logits, fake: Logits) -> Tensor:
         """Loss of the critic, given its logits for real and for generated images; a scalar."""
@@ -36,10 +149,6 @@ class Objective(ABC):
         """``generator`` at one scale."""
 
 
-def _scales(logits: Logits) -> Sequence[Tensor]:
-    return [logits] if isinstance(logits, Tensor) else logits
-
-
 class LeastSquares(Objective):
     """LSGAN (Mao et al., arXiv 1611.04076): targets 1 for real and 0 for fake.
 
@@ -47,9 +156,11 @@ class LeastSquares(Objective):
 
     Args:
         critic_scale: s; one half in the paper and in CycleGAN, pix2pix and AlignFlow, 1 in BiCycleGAN and RIFT.
+        penalty: makes a further term of the critic's loss.
     """
 
-    def __init__(self, critic_scale: float = 0.5) -> None:
+    def __init__(self, critic_scale: float = 0.5, penalty: PenaltyFactory | None = None) -> None:
+        super().__init__(penalty)
         self.critic_scale = critic_scale
 
     def _critic(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -68,9 +179,11 @@ class NonSaturating(Objective):
 
     Args:
         critic_scale: s; 1 in the paper, one half in pix2pix.
+        penalty: makes a further term of the critic's loss.
     """
 
-    def __init__(self, critic_scale: float = 1.0) -> None:
+    def __init__(self, critic_scale: float = 1.0, penalty: PenaltyFactory | None = None) -> None:
+        super().__init__(penalty)
         self.critic_scale = critic_scale
 
     def _critic(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -80,3 +193,125 @@ class NonSaturating(Objective):
     def _generator(self, fake: Tensor) -> Tensor:
         """Binary cross-entropy against 1."""
         return F.softplus(-fake).mean()
+
+
+class Minimax(NonSaturating):
+    """The game of Goodfellow et al. (arXiv 1406.2661): critic and generator share one value.
+
+    ``critic`` is that of :class:`NonSaturating`, and ``generator = E log(1 - sigmoid(fake))``, which is flat where the
+    critic is sure. The best critic's logit is the log of the density ratio.
+
+    Args:
+        critic_scale: as there.
+        penalty: as there.
+    """
+
+    def _generator(self, fake: Tensor) -> Tensor:
+        """Negative binary cross-entropy against 0."""
+        return -F.softplus(fake).mean()
+
+
+class Hinge(Objective):
+    """The hinge loss (Lim and Ye, arXiv 1705.02894; Miyato et al., arXiv 1802.05957).
+
+    ``critic = E max(0, 1 - real) + E max(0, 1 + fake)`` and ``generator = -E fake``.
+
+    Args:
+        penalty: makes a further term of the critic's loss.
+    """
+
+    def _critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """How far real falls short of 1, and fake exceeds -1."""
+        return F.relu(1.0 - real).mean() + F.relu(1.0 + fake).mean()
+
+    def _generator(self, fake: Tensor) -> Tensor:
+        """The negative logit."""
+        return -fake.mean()
+
+
+class Wasserstein(Objective):
+    """WGAN (Arjovsky et al., arXiv 1701.07875).
+
+    ``critic = E fake - E real`` and ``generator = -E fake``. A critic whose slope is at most 1 finds the Wasserstein
+    distance so, and one without a bound grows for ever: take ``clip``, :class:`GradientPenalty`, or a critic with
+    spectral norm. The papers let the critic move 5 times as often as the generator.
+
+    Args:
+        clip: after each update the critic's parameters are clamped to [-clip, clip]; 0.01 in the paper.
+        penalty: makes a further term of the critic's loss.
+
+    Raises:
+        ValueError: ``clip`` is not positive, or given beside a penalty.
+    """
+
+    def __init__(self, clip: float | None = None, penalty: PenaltyFactory | None = None) -> None:
+        super().__init__(penalty)
+        if clip is not None and clip <= 0:
+            raise ValueError(f"clip is {clip}, but weights are clamped to a range above 0, such as 0.01.")
+        if clip is not None and penalty is not None:
+            raise ValueError(
+                f"clip is {clip}, and there is a penalty also: a clipped critic is not free to have the slope of 1.\n"
+                "Leave one of clip and penalty out."
+            )
+        self.clip = clip
+
+    @torch.no_grad()
+    def constrain(self, parameters: Iterable[Tensor]) -> None:
+        """Clamp the critic's parameters, where there is ``clip``."""
+        if self.clip is not None:
+            for parameter in parameters:
+                parameter.clamp_(-self.clip, self.clip)
+
+    def _critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """By how much fake is scored above real."""
+        return fake.mean() - real.mean()
+
+    def _generator(self, fake: Tensor) -> Tensor:
+        """The negative score."""
+        return -fake.mean()
+
+
+class FGAN(Objective):
+    """f-GAN (Nowozin et al., arXiv 1606.00709): the generator minimises an f-divergence, the critic bounds it.
+
+    With p of real and q of generated images, ``D_f(p || q) = E_q f(p / q) >= E g(real) - E f*(g(fake))``;
+    :func:`crossdomain.divergences.f_divergence` has f, its conjugate f* and the output activation g of each. ``critic``
+    is the negative bound, ``generator = -E f*(g(fake))``, or, where that saturates, ``-E g(fake)``.
+
+    Args:
+        divergence: which one.
+        alpha: of the divergence ``alpha``; any number but 0 and 1.
+        saturating: the first of the two losses of the generator, as the paper has it; else the second, its alternative.
+        penalty: makes a further term of the critic's loss.
+
+    Raises:
+        ValueError: there is no such divergence, or alpha is missing, 0 or 1, or given for another.
+    """
+
+    def __init__(
+        self,
+        divergence: DivergenceName = "kl",
+        alpha: float | None = None,
+        saturating: bool = True,
+        penalty: PenaltyFactory | None = None,
+    ) -> None:
+        super().__init__(penalty)
+        self.divergence = divergence
+        self.alpha = alpha
+        self.saturating = saturating
+        f_divergence(divergence, alpha)  # refuses now what there is not
+
+    @property
+    def formulas(self) -> Divergence:
+        """f, g, f*(g) and the best logits."""
+        return f_divergence(self.divergence, self.alpha)  # looked up anew, since functions cannot be pickled
+
+    def _critic(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The negative bound."""
+        formulas = self.formulas
+        return formulas.conjugate(fake).mean() - formulas.activation(real).mean()
+
+    def _generator(self, fake: Tensor) -> Tensor:
+        """What of the bound is the generator's, or its alternative."""
+        score = self.formulas.conjugate if self.saturating else self.formulas.activation
+        return -score(fake).mean()

@@ -114,6 +114,6 @@ class AlignFlow(SharedLatent):
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Tell images of a domain from translations into it."""
         return {
-            "a": self.objective.critic(self.critic_a(out["a"]), self.critic_a(out["pooled_a"])),
-            "b": self.objective.critic(self.critic_b(out["b"]), self.critic_b(out["pooled_b"])),
+            "a": self.objective.critic_loss(self.critic_a, out["a"], out["pooled_a"]),
+            "b": self.objective.critic_loss(self.critic_b, out["b"], out["pooled_b"]),
         }

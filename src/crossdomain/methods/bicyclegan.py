@@ -146,8 +146,7 @@ class BiCycleGAN(Paired):
         terms: Terms = {}
         for branch in self.adversarial_weights:
             critic = self.get_submodule(f"critic_{branch}")
-            real, fake = critic(self.shown(x, y)), critic(self.shown(x, out[branch]))
-            terms[branch] = self.objective.critic(real, fake)
+            terms[branch] = self.objective.critic_loss(critic, self.shown(x, y), self.shown(x, out[branch]))
         return terms
 
     @torch.no_grad()

@@ -27,7 +27,8 @@ class DiscoGAN(UnpairedGAN):
         + r (E (b2a(a2b(a)) - a)^2 + E (a2b(b2a(b)) - b)^2)
 
     where r is ``starting_rate`` for the first ``rate_switch`` rounds and ``rate`` after them, as in the official code.
-    In every ``update_interval``-th round the critics move, in the others the generators. The official code has images
+    In every ``update_interval``-th round the critics move, in the others the generators; ``critic_turns`` and
+    ``generator_interval`` hold within these rounds. The official code has images
     in [0, 1]; squares of differences on [-1, 1] are four times as large, and divided by four here.
 
     Args:
@@ -87,7 +88,8 @@ class DiscoGAN(UnpairedGAN):
 
     def turns(self, player: str, round: int) -> int:
         """The critics move in every ``update_interval``-th round, the generators in the others."""
-        return int((player == "critic") == (round % self.update_interval == 0))
+        own = (player == "critic") == (round % self.update_interval == 0)
+        return super().turns(player, round) if own else 0
 
     def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Fool the critics and match their features; find the way back."""

@@ -92,8 +92,7 @@ class Pix2Pix(Paired):
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Tell true pairs from translations."""
         x, y = self.pair(batch)
-        real, fake = self.critic(self.shown(x, y)), self.critic(self.shown(x, out["fake"]))
-        return {"pairs": self.objective.critic(real, fake)}
+        return {"pairs": self.objective.critic_loss(self.critic, self.shown(x, y), self.shown(x, out["fake"]))}
 
     def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Fool the critic; stay near the truth."""

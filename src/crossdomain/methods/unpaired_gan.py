@@ -135,14 +135,10 @@ class UnpairedGAN(Unpaired):
                 image, cycled = batch[domain], out[f"cycled_{domain}"]
                 terms[f"cycle_{domain}"] = weight * distance(cycled, image)
                 if self.guess_weight > 0:
-                    terms[f"guess_{domain}"] = self.guess_weight * self._guess(domain, cycled, image)
+                    guess = self.get_submodule(f"guess_{domain}")
+                    logits = (guess(pair) for pair in _both_orders(cycled, image))  # the answers exchanged
+                    terms[f"guess_{domain}"] = self.guess_weight * self.objective.critic(*logits)
         return terms
-
-    def _guess(self, domain: str, image: Tensor, reconstruction: Tensor) -> Tensor:
-        """Loss of a guess critic for which the second of the two is the reconstruction; it is shown both orders."""
-        critic = self.get_submodule(f"guess_{domain}")
-        in_front, behind = torch.cat([reconstruction, image], 1), torch.cat([image, reconstruction], 1)
-        return self.objective.critic(critic(in_front), critic(behind))
 
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Tell images of a domain from translations into it, and images from reconstructions."""
@@ -150,11 +146,17 @@ class UnpairedGAN(Unpaired):
         for direction in self.directions:
             domain = direction[-1]
             critic = self.get_submodule(f"critic_{domain}")
-            terms[domain] = self.objective.critic(critic(batch[domain]), critic(out[f"pooled_{domain}"]))
+            terms[domain] = self.objective.critic_loss(critic, batch[domain], out[f"pooled_{domain}"])
         if self.guess_weight > 0:
             for domain in "ab":
-                terms[f"guess_{domain}"] = self._guess(domain, batch[domain], out[f"cycled_{domain}"])
+                orders = _both_orders(batch[domain], out[f"cycled_{domain}"])
+                terms[f"guess_{domain}"] = self.objective.critic_loss(self.get_submodule(f"guess_{domain}"), *orders)
         return terms
 
     def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
         return self.get_submodule(direction)(images)
+
+
+def _both_orders(image: Tensor, reconstruction: Tensor) -> tuple[Tensor, Tensor]:
+    """What a guess critic is shown: the reconstruction in front, which takes the place of the real, and behind."""
+    return torch.cat([reconstruction, image], 1), torch.cat([image, reconstruction], 1)

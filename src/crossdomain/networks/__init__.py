@@ -10,7 +10,7 @@ from crossdomain.networks.disco import DiscoCritic, DiscoGenerator
 from crossdomain.networks.encoders import ConvEncoder, ResNetEncoder
 from crossdomain.networks.initialization import initialize_normal, initialize_xavier
 from crossdomain.networks.latent_unet import LatentUNetGenerator
-from crossdomain.networks.norms import Norm, make_norm
+from crossdomain.networks.norms import Norm, make_norm, normalize_spectrally
 from crossdomain.networks.resnet import ResidualBlock, ResNetGenerator
 from crossdomain.networks.segmenters import TimmSegmenter
 from crossdomain.networks.unet import UNetGenerator
@@ -34,4 +34,5 @@ __all__ = [
     "initialize_normal",
     "initialize_xavier",
     "make_norm",
+    "normalize_spectrally",
 ]

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from crossdomain.networks.initialization import initialize_normal, initialize_xavier
-from crossdomain.networks.norms import Norm, make_norm
+from crossdomain.networks.norms import Norm, make_norm, normalize_spectrally
 
 
 class PatchCritic(nn.Module):
@@ -22,6 +22,7 @@ class PatchCritic(nn.Module):
         width: channels after the first convolution.
         layers: convolutions of stride 2.
         norm: normalisation after each convolution but the first and the last.
+        spectral_norm: whether weights are divided by their largest singular value.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class PatchCritic(nn.Module):
         width: int = 64,
         layers: int = 3,
         norm: Norm = "instance",
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         bias = norm != "batch"
@@ -50,6 +52,8 @@ class PatchCritic(nn.Module):
         modules.append(nn.Conv2d(channels, out_channels, 4, padding=1))
         self.model = nn.Sequential(*modules)
         initialize_normal(self)
+        if spectral_norm:
+            normalize_spectrally(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to logits (N, out_channels, h, w)."""
@@ -67,9 +71,17 @@ class PixelCritic(nn.Module):
         out_channels: logits for each pixel.
         width: w.
         norm: normalisation after the second convolution.
+        spectral_norm: whether weights are divided by their largest singular value.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, width: int = 64, norm: Norm = "instance") -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int = 64,
+        norm: Norm = "instance",
+        spectral_norm: bool = False,
+    ) -> None:
         super().__init__()
         bias = norm != "batch"
         self.net = nn.Sequential(
@@ -81,6 +93,8 @@ class PixelCritic(nn.Module):
             nn.Conv2d(2 * width, out_channels, 1, bias=bias),
         )
         initialize_normal(self)
+        if spectral_norm:
+            normalize_spectrally(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to logits (N, out_channels, H, W)."""
@@ -100,6 +114,7 @@ class MultiScaleCritic(nn.Module):
         layers: convolutions of stride 2 in each.
         norm: normalisation in each.
         scales: how many.
+        spectral_norm: whether weights are divided by their largest singular value.
     """
 
     def __init__(
@@ -110,6 +125,7 @@ class MultiScaleCritic(nn.Module):
         layers: int = 3,
         norm: Norm = "instance",
         scales: int = 2,
+        spectral_norm: bool = False,
     ) -> None:
         super().__init__()
         if scales < 1:
@@ -118,6 +134,8 @@ class MultiScaleCritic(nn.Module):
             PatchCritic(in_channels, out_channels, max(1, width >> scale), layers, norm) for scale in range(scales)
         )
         initialize_xavier(self)
+        if spectral_norm:
+            normalize_spectrally(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(N, in_channels, H, W) to the logits of each scale, (N, out_channels, h, w)."""

@@ -7,6 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from crossdomain.networks.initialization import initialize_normal
+from crossdomain.networks.norms import normalize_spectrally
 
 
 class DiscoGenerator(nn.Module):
@@ -62,9 +63,12 @@ class DiscoCritic(nn.Module):
         out_channels: logits for each place.
         width: w.
         layers: convolutions of stride 2, 4 in the paper; fewer for images below 64 px.
+        spectral_norm: whether weights are divided by their largest singular value.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, width: int = 64, layers: int = 4) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, width: int = 64, layers: int = 4, spectral_norm: bool = False
+    ) -> None:
         super().__init__()
         widths = [width * 2**n for n in range(layers)]
         first = nn.Sequential(nn.Conv2d(in_channels, width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True))
@@ -74,6 +78,8 @@ class DiscoCritic(nn.Module):
             self.stages.append(nn.Sequential(conv, nn.BatchNorm2d(wider), nn.LeakyReLU(0.2, True)))
         self.last = nn.Conv2d(widths[-1], out_channels, 4, bias=False)
         initialize_normal(self)
+        if spectral_norm:
+            normalize_spectrally(self)
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Features of (N, in_channels, H, W) after each stage but the first, (N, c, h, w) each."""

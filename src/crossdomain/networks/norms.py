@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from torch import nn
+from torch.nn.utils import parametrizations
 
 Norm = Literal["instance", "batch", "none"]
 
@@ -22,3 +23,15 @@ def make_norm(norm: Norm, channels: int) -> nn.Module:
     if norm == "none":
         return nn.Identity()
     raise ValueError(f"norm is {norm!r}, but has to be 'instance', 'batch' or 'none'.")
+
+
+def normalize_spectrally(network: nn.Module) -> None:
+    """Divide the weights of all convolutions and linear layers by their largest singular value (arXiv 1802.05957).
+
+    A weight is taken as a matrix (channels out, rest). Its singular vectors are buffers, which each pass in training
+    mode brings nearer by one power iteration and none in evaluation mode does. Weights go by other names then
+    (``parametrizations.weight.original``), and cannot be initialised any more: call this last.
+    """
+    for module in list(network.modules()):
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            parametrizations.spectral_norm(module)

@@ -15,6 +15,7 @@ from crossdomain.official.networks import (
     Recognised,
     channels_of,
     check_levels,
+    check_plain,
     count,
     has_batch_norm,
     load,
@@ -130,6 +131,7 @@ def _read_critic(state: State) -> Recognised:
 
 def _write_critic(network: nn.Module) -> State:
     _check(network, (MultiScaleCritic,), ("instance",))
+    check_plain(network)
     places = ["model"] if len(network.critics) == 1 else [f"model_{k}" for k in range(len(network.critics))]
     return {
         f"{place}.{name}": value

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from crossdomain.networks import Norm, PatchCritic, PixelCritic, ResNetGenerator, UNetGenerator
 from crossdomain.official.files import State
@@ -113,6 +114,7 @@ def official_state(network: nn.Module) -> State:
     """
     if type(network) not in (UNetGenerator, ResNetGenerator, PatchCritic, PixelCritic):
         raise ValueError(f"The official code has no {type(network).__name__}.")
+    check_plain(network)
     if isinstance(network, UNetGenerator):
         check_levels(network, 5)
         if not network.model.model[1].skip:
@@ -151,6 +153,12 @@ def check_levels(network: UNetGenerator, least: int) -> None:
     if network.total_stride < 2**least:
         levels = network.total_stride.bit_length() - 1
         raise ValueError(f"The generator has {levels} levels, the official code's U-Net at least {least}.")
+
+
+def check_plain(network: nn.Module) -> None:
+    """Refuse spectral norm, which the official code does not have."""
+    if any(is_parametrized(module) for module in network.modules()):
+        raise ValueError(f"The official code has no {type(network).__name__} with spectral norm.")
 
 
 def norm_of(network: nn.Module) -> Norm:
