@@ -1,4 +1,4 @@
-"""Archives from the web: fetched with resume, checked, and unpacked safely, all or nothing."""
+"""Files from the web: fetched with resume and verified; archives unpacked safely. All or nothing."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from email.utils import formatdate, mktime_tz, parsedate_tz
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PureWindowsPath
 from typing import IO, NamedTuple
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from tqdm import tqdm
@@ -81,37 +82,49 @@ def _fetch_first(urls: Sequence[str], path: Path) -> None:
 # --- fetching --------------------------------------------------------------------------------------------------
 
 
-def fetch_archive(url: str, path: Path, sha256: str | None = None) -> Path:
-    """Download a ``.tar.gz`` or ``.zip``.
+def fetch_file(url: str, path: Path, sha256: str | None = None, check: Callable[[Path], object] | None = None) -> Path:
+    """Download a file.
 
-    What arrives is written to ``<name>.part``, which becomes ``path`` when it is complete and its checksums hold.
-    The part of a download that broke stays, dated like the file on the server: the next call goes on from there,
-    or starts afresh where the server cannot do that or the file has changed since.
+    What arrives is written to ``<name>.part``, which becomes ``path`` when it is complete and verified. The part of a
+    download that broke stays, dated like the file on the server: the next call goes on from there, or starts afresh
+    where the server cannot do that or the file has changed since.
 
     Args:
         url: where it is.
         path: where to write it; its folder is made when it is missing.
         sha256: refuse the file when its hash differs; 64 hexadecimal digits.
+        check: called with the file before it gets its name; a ValueError refuses it.
 
     Returns:
         ``path``.
 
     Raises:
         ConnectionError: there is no answer or no such file, or the connection broke; names file and address.
-        ValueError: what arrived is damaged, or not the archive that was expected; it is removed.
+        ValueError: what arrived is not the file that was expected; it is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     _download(url, path, part)
     try:
-        check_archive(part)
-        if sha256 is not None and (found := _sha256(part)) != sha256:
-            raise ValueError(f"{str(part)!r} has the SHA-256 {found}, expected {sha256}.")
+        if sha256 is not None:
+            check_sha256(part, sha256)
+        if check is not None:
+            check(part)
     except ValueError as error:
         part.unlink()
         reason = str(error).splitlines()[0]
         raise ValueError(f"{reason}\nIt came from {url} and was removed; call again to fetch it anew.") from None
     return part.replace(path)
+
+
+def fetch_archive(url: str, path: Path, sha256: str | None = None) -> Path:
+    """Download a ``.tar.gz`` or ``.zip`` by :func:`fetch_file`; its own checksums have to hold, too.
+
+    Raises:
+        ConnectionError: as :func:`fetch_file`.
+        ValueError: what arrived is damaged, or not the archive that was expected; it is removed.
+    """
+    return fetch_file(url, path, sha256, check_archive)
 
 
 def _download(url: str, path: Path, part: Path) -> None:
@@ -121,7 +134,8 @@ def _download(url: str, path: Path, part: Path) -> None:
         announced = response.headers.get("Content-Length")
         total = None if announced is None else done + int(announced)
         modified = _modified(response)
-        bar = tqdm(desc=path.name, total=total, initial=done, unit="B", unit_scale=True)
+        name = urlsplit(url).path.rpartition("/")[2] or path.name
+        bar = tqdm(desc=name, total=total, initial=done, unit="B", unit_scale=True)
         with open(part, "ab" if done else "wb", buffering=0) as file, bar:
             for block in _blocks(response, url, part):
                 file.write(block)
@@ -188,12 +202,23 @@ def _broken(url: str, part: Path, reason: str) -> str:
     )
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: str | os.PathLike) -> str:
+    """The SHA-256 of a file, as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Refuse a file whose SHA-256 is not the one that is ``expected``.
+
+    Raises:
+        ValueError: names the file and both hashes, in one line.
+    """
+    if (found := sha256_of(path)) != expected:
+        raise ValueError(f"{str(path)!r} is corrupted or another file: its SHA-256 is {found}, expected {expected}.")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import bz2
 import logging
 import struct
+import threading
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import scipy.io
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
+from local_server import Web
 from torchvision import datasets
 from torchvision.io import write_jpeg
 
@@ -117,3 +119,15 @@ def small_data(tmp_path, monkeypatch):
             write_jpeg(pair, str(tmp_path / folder / f"{i + 1}.jpg"))
     monkeypatch.setattr(datasets.SVHN, "_check_integrity", lambda self: True)
     return tmp_path
+
+
+@pytest.fixture
+def web():
+    """A server on this machine, see :mod:`local_server`."""
+    server = Web()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()

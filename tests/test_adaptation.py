@@ -92,3 +92,20 @@ def test_training_data_without_labels_is_refused(trainer, tensors):
     images = torch.zeros(4, 1, 16, 16, dtype=torch.uint8)
     with pytest.raises(ValueError, match="no labels of domain a"):
         trainer().fit(DomainClassifier(1, network=NETWORK), tensors({"a": images}, {"b": images}))
+
+
+class WithoutFeatures(torch.nn.Sequential):
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__(torch.nn.Flatten(), torch.nn.Linear(256 * channels, classes))
+
+
+def test_features_are_those_of_the_network():
+    images = 2 * torch.rand(3, 1, 16, 16) - 1
+    classifier = DomainClassifier(1, network=NETWORK).eval()
+    features = classifier.features(images)
+    assert not features.requires_grad
+    assert torch.equal(features, classifier.network.features(images))
+    with pytest.raises(ValueError, match=r"a WithoutFeatures, has no method features\(images\)"):
+        DomainClassifier(1, network=WithoutFeatures).features(images)
+    with pytest.raises(ValueError, match="takes"):
+        classifier.features(torch.zeros(1, 3, 16, 16))

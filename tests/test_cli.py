@@ -1,5 +1,6 @@
 """The commands, as a user types them."""
 
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,57 @@ def test_validate_and_test_take_a_checkpoint(capsys):
     assert "test/bits_per_dim_b" in printed
 
 
+def test_checkpoints_on_the_web_are_validated_and_translate(web, monkeypatch, capsys):
+    monkeypatch.setenv("CROSSDOMAIN_CACHE", "cache")
+    web.files["/weights.ckpt"] = hub.find_checkpoint("alignflow-digits").read_bytes()
+    url = f"{web.address}/weights.ckpt#sha256={hub.model_info('alignflow-digits')['sha256']}"
+    lightning("validate", "--config", "alignflow", "--ckpt_path", url, "--trainer.limit_val_batches", "1")
+    assert "val/mse_a2b" in capsys.readouterr().out
+    Image.new("L", (16, 16), 128).save("grey.png")
+    crossdomain_command(["translate", url, "grey.png", "--direction", "a2b", "--output", "translated"])
+    assert Path("translated/grey.png").is_file()
+    assert len(web.log) == 1
+    with pytest.raises(SystemExit):
+        lightning("test", "--config", "alignflow", "--ckpt_path", f"{web.address}/weights.ckpt")
+    error = capsys.readouterr().err.partition("error: ")[2]
+    assert len(error.splitlines()) == 2
+    assert f"{web.address}/weights.ckpt#sha256=HEX" in error
+
+
+def test_fine_tuning_starts_from_the_weights_and_goes_on_without_them(capsys):
+    slow = ["--model.optimizer", "torch.optim.SGD", "--model.optimizer.lr", "0"]
+    lightning(
+        "fit", "--config", "alignflow", "--init_from", "alignflow-digits", "--model.pool_size", "7", *slow, *QUICK
+    )
+    assert "init_from alignflow-digits: 176 of 176 weights loaded\n" in capsys.readouterr().err
+    checkpoint = serialization.read(latest("alignflow"))
+    expected = crossdomain.load("alignflow-digits").state_dict()
+    for name, weight in checkpoint["state_dict"].items():
+        assert torch.equal(weight, expected[name]), name
+    assert checkpoint["crossdomain"]["rounds"] == 2
+    assert checkpoint["hyper_parameters"]["pool_size"] == 7
+    assert "init_from" not in checkpoint["hyper_parameters"]
+    config = str(latest("alignflow").parents[1] / "config.yaml")
+    assert "init_from: alignflow-digits\n" in Path(config).read_text()
+    more = ["--trainer.max_epochs", "2"]
+    lightning("fit", "--config", config, "--ckpt_path", str(latest("alignflow")), *more)
+    assert "weights loaded" not in capsys.readouterr().err
+    (resumed,) = Path("runs/config").glob("version_*")
+    assert serialization.read(resumed / "checkpoints" / "last.ckpt")["crossdomain"]["rounds"] == 4
+    assert "init_from: null\n" in (resumed / "config.yaml").read_text()
+    lightning("validate", "--config", config, "--ckpt_path", str(latest("alignflow")))  # other commands read it, too
+
+
+def test_fine_tuning_says_what_does_not_fit(capsys):
+    lightning("fit", "--config", "alignflow", "--init_from", "alignflow-digits", "--model.flow.width", "8", *QUICK)
+    error = capsys.readouterr().err
+    lines = error[error.index("init_from alignflow-digits: ") :].splitlines()
+    assert lines[0].endswith("96 of 176 weights loaded")
+    assert lines[1].startswith(
+        "  80 of another shape, so as they were: flow_a.flows.4.conditioner.0.weight (8, 2, 3, 3)"
+    )
+
+
 def test_predict_writes_pictures(capsys):
     lightning("predict", "--config", "alignflow", "--ckpt_path", "alignflow-digits")
     folder = Path("runs/alignflow/version_0/predictions")
@@ -157,6 +209,11 @@ BAD = [
     (["fit", "--config", "alignflow", "--ckpt_path", "nothing.ckpt"], ["no checkpoint 'nothing.ckpt'"]),
     (["test", "--config", "alignflow", "--ckpt_path", "alignflow-digit"], ["no checkpoint", "alignflow-digits"]),
     (["test", "--config", "alignflow", "--data.channels", "3", "--ckpt_path", "alignflow-digits"], ["trained on [1,"]),
+    (["fit", "--config", "alignflow", "--init_from", "alignflow-digit"], ["no checkpoint", "alignflow-digits"]),
+    (["fit", "--config", "classifier_source", "--init_from", "cyclegan-digits"], ["No weights fit", "a CycleGAN for"]),
+    (["fit", "--config", "alignflow", "--ckpt_path", "x.ckpt", "--init_from=y"], ["cannot be combined", "Leave"]),
+    (["test", "--config", "alignflow", "--init_from", "alignflow-digits"], ["test is none", "Use --ckpt_path"]),
+    (["test", "--config", "alignflow", "--ckpt_path", "https://host/x.ckpt"], ["lacks the SHA-256", "#sha256=HEX"]),
     (["predict", "--config", "classifier_source"], ["DomainClassifier does not translate"]),
     (["fit", "--config", "classifier_adapted", "--model.train_on", "a"], ["a translator goes with 'a2b' and 'b2a'"]),
     (["train"], ["invalid choice: 'train'"]),
@@ -193,6 +250,13 @@ def test_own_recipe_on_disk_comes_first(monkeypatch):
     Path("zoo/alignflow.yaml").write_text("seed_everything: 7\n")
     assert hub.find_recipe("zoo/alignflow.yaml") == Path("zoo/alignflow.yaml")
     assert hub.find_recipe("alignflow").parent != Path("zoo")
+
+
+def test_list_answers_in_under_a_second():
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", "from crossdomain.cli import crossdomain as c; c(['list'])"], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1  # whatever else the machine does
 
 
 def test_list_shows_the_zoo_without_torch():

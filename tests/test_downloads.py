@@ -1,4 +1,4 @@
-"""Archives: fetched to the last byte or not at all, and never unpacked outside of their folder."""
+"""Files and archives: fetched to the last byte or not at all, and never unpacked outside of their folder."""
 
 import gzip
 import hashlib
@@ -9,79 +9,26 @@ import tarfile
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from local_server import TUESDAY, Web
 from torchvision.io import encode_jpeg
 
 from crossdomain import serialization
 from crossdomain.cli import crossdomain as crossdomain_command
 from crossdomain.cli import main
 from crossdomain.datamodules import Cityscapes, Facades, Maps, PairedFolder, UnpairedFolder, downloads
-from crossdomain.datamodules.downloads import extract, fetch_archive, fetch_folder
-
-MONDAY, TUESDAY = "Mon, 02 Jan 2017 10:00:00 GMT", "Tue, 03 Jan 2017 10:00:00 GMT"
-
-
-class Web(ThreadingHTTPServer):
-    """A server on this machine: ``files`` by path, dated ``modified``; ``log`` has the answers that it gave.
-
-    ``cut`` breaks the connection after so many bytes of a file. ``ranges`` is False where it always sends all, and
-    ``if_range`` is False where it does not look whether the file has changed.
-    """
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.files, self.modified, self.log = {}, MONDAY, []
-        self.cut, self.ranges, self.if_range = None, True, True
-
-    @property
-    def address(self):
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Answer(BaseHTTPRequestHandler):
-    def log_message(self, *args):
-        pass
-
-    def do_GET(self):
-        web = self.server
-        content = web.files.get(self.path)
-        if content is None:
-            web.log.append((self.path, 404, 0))
-            return self.send_error(404)
-        first, status = 0, 200
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        unchanged = self.headers.get("If-Range") == web.modified or not web.if_range
-        if asked and web.ranges and unchanged:
-            first, status = int(asked[1]), 206
-        if status == 206 and first >= len(content):
-            web.log.append((self.path, 416, first))
-            return self.send_error(416)
-        web.log.append((self.path, status, first))
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content) - first))
-        self.send_header("Last-Modified", web.modified)
-        if status == 206:
-            self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
-        self.end_headers()
-        self.wfile.write(content[first : web.cut])
-
-
-@pytest.fixture
-def web():
-    server = Web()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+from crossdomain.datamodules.downloads import (
+    check_sha256,
+    extract,
+    fetch_archive,
+    fetch_file,
+    fetch_folder,
+    sha256_of,
+)
 
 
 def tar_gz(files, special=()):
@@ -221,10 +168,34 @@ def test_damaged_archives_are_not_kept(kind, web, tmp_path):
 
 def test_hash_is_checked_where_it_is_known(web, tmp_path):
     web.files["/x.zip"], digest = ZIP, hashlib.sha256(ZIP).hexdigest()
-    with pytest.raises(ValueError, match=f"has the SHA-256 {digest}, expected 00"):
+    with pytest.raises(ValueError, match=f"SHA-256 is {digest}, expected 00"):
         fetch_archive(f"{web.address}/x.zip", tmp_path / "x.zip", sha256="00" * 32)
     assert names(tmp_path) == []
     assert fetch_archive(f"{web.address}/x.zip", tmp_path / "x.zip", sha256=digest).read_bytes() == ZIP
+
+
+def test_any_file_is_fetched_with_resume_and_its_hash(web, tmp_path):
+    web.files["/weights.bin?v=2"], digest = noise(60_000), hashlib.sha256(noise(60_000)).hexdigest()
+    url, path = f"{web.address}/weights.bin?v=2", tmp_path / "new" / "weights.bin"
+    web.cut = 20_000
+    with pytest.raises(ConnectionError, match="20,000 of 60,000 bytes"):
+        fetch_file(url, path, digest)
+    web.cut = None
+    assert fetch_file(url, path, digest).read_bytes() == noise(60_000)
+    assert web.log[-1][1:] == (206, 20_000)
+    (tmp_path / "new" / "other.bin.part").write_bytes(b"wrong beginning")  # dated now, so not by us
+    assert fetch_file(url, tmp_path / "new" / "other.bin", digest).read_bytes() == noise(60_000)
+
+
+def test_hashes_of_files(tmp_path):
+    path = tmp_path / "abc"
+    path.write_bytes(b"abc")  # the example of FIPS 180
+    known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert sha256_of(path) == known
+    check_sha256(path, known)
+    path.write_bytes(b"abd")
+    with pytest.raises(ValueError, match=f"another file: its SHA-256 is {sha256_of(path)}, expected {known}"):
+        check_sha256(path, known)
 
 
 # --- unpacking -------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from conformance import SingleDomain
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from crossdomain import serialization
 from crossdomain.adaptation import DomainClassifier
 from crossdomain.datamodules import Digits, ToyFacades
 from crossdomain.evaluation import Evaluation
@@ -15,6 +16,7 @@ from crossdomain.flows import ImageFlow, dequantize
 from crossdomain.grid import labelled_grid
 from crossdomain.method import Method
 from crossdomain.methods import AlignFlow, CycleGAN, Pix2Pix
+from crossdomain.metrics.features import frechet_distance, kernel_distance
 from crossdomain.networks import ConvClassifier, PatchCritic, ResNetGenerator, UNetGenerator
 
 CRITIC = partial(PatchCritic, width=4, layers=1, norm="none")
@@ -116,6 +118,28 @@ def test_judge_scores_translations_and_stays_out_of_the_method(trainer, tmp_path
     run.save_checkpoint(tmp_path / "method.ckpt")
     with pytest.raises(ValueError, match=r"judge_a is .* a AlignFlow, which cannot classify"):
         trainer(callbacks=[Evaluation(judge_a=str(tmp_path / "method.ckpt"))]).validate(alignflow(), Digits())
+
+
+def test_distances_on_the_judges_features(trainer, tmp_path):
+    judge = DomainClassifier(1, network=partial(ConvClassifier, width=4)).eval()
+    serialization.write(judge, tmp_path / "judge.ckpt")
+    method, data = alignflow(), Digits(batch_size=17)
+    before = set(method.state_dict())
+    evaluation = Evaluation(judge_b=str(tmp_path / "judge.ckpt"), judge_distances=True, pictures=0)
+    (metrics,) = trainer(callbacks=[evaluation]).test(method, data, verbose=False)
+    fields_a, fields_b = data.splits["test"].fields
+    translated = method.translate(fields_a["a"].float() / 127.5 - 1, "a2b").clamp(-1, 1)
+    samples = [judge.features(images).double() for images in (translated, fields_b["b"].float() / 127.5 - 1)]
+    assert [len(sample) for sample in samples] == [80, 360]
+    assert metrics["test/frechet_judge_a2b"] == pytest.approx(frechet_distance(*samples).item(), rel=1e-3)
+    assert metrics["test/kernel_judge_a2b"] == pytest.approx(kernel_distance(*samples).item(), rel=1e-3, abs=1e-6)
+    assert not {"test/frechet_judge_b2a", "test/fid_a2b", "test/kid_a2b"} & set(metrics)
+    assert set(method.state_dict()) == before
+    plain = Evaluation(judge_b=str(tmp_path / "judge.ckpt"), pictures=0)
+    (without,) = trainer(callbacks=[plain]).test(method, data, verbose=False)
+    assert set(metrics) - set(without) == {"test/frechet_judge_a2b", "test/kernel_judge_a2b"}
+    with pytest.raises(ValueError, match=r"but there is none\.\nGive judge_a, judge_b or both"):
+        Evaluation(judge_distances=True)
 
 
 def test_training_writes_scalars_grid_and_hyperparameters(trainer, tmp_path):

@@ -5,16 +5,21 @@ import math
 import pytest
 import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import poly_mmd
 
 from crossdomain.metrics import (
     BitsPerDim,
     CycleError,
     Diversity,
+    FeatureDistance,
     ModeCoverage,
     NoiseSensitivity,
     ReconstructionHonesty,
     TranslationError,
 )
+from crossdomain.metrics import features as feature_distances
+from crossdomain.metrics.features import frechet_distance, kernel_distance
 
 
 def test_translation_error():
@@ -117,3 +122,75 @@ def test_one_hundred_batches_equal_one():
         parts.update(o, t)
     for name, value in whole.compute().items():
         assert parts.compute()[name].item() == pytest.approx(value.item(), rel=1e-6)
+
+
+def test_frechet_distance_of_hand_made_samples():
+    """Means (0, 0) and (3, 0), covariances diag(4/3, 16/3) and diag(6, 8/3)."""
+    x = torch.tensor([[1.0, 2.0], [-1.0, -2.0], [1.0, -2.0], [-1.0, 2.0]]).double()
+    y = torch.tensor([[6.0, 0.0], [0.0, 0.0], [3.0, 2.0], [3.0, -2.0]]).double()
+    expected = 9 + (4 + 16) / 3 + 6 + 8 / 3 - 2 * (math.sqrt(4 / 3 * 6) + math.sqrt(16 / 3 * 8 / 3))
+    assert frechet_distance(x, y).item() == pytest.approx(expected, rel=1e-12)
+    assert frechet_distance(y, x).item() == pytest.approx(expected, rel=1e-12)
+    assert frechet_distance(x, x).item() == pytest.approx(0, abs=1e-12)
+    assert frechet_distance(x, x + torch.tensor([3.0, 4.0])).item() == pytest.approx(25, rel=1e-12)
+
+
+def test_kernel_distance_of_hand_made_samples():
+    """D = 2, x = (1, 1), (0, 0); y = (2, 0), (0, 2), (0, 0): kernels of pairs are 1 and 1, of x and y 8, 8 and 1."""
+    x = torch.tensor([[1.0, 1.0], [0.0, 0.0]]).double()
+    y = torch.tensor([[2.0, 0.0], [0.0, 2.0], [0.0, 0.0]]).double()
+    assert kernel_distance(x, y).item() == pytest.approx(1 + 1 - 2 * (8 + 8 + 1 + 1 + 1 + 1) / 6)
+
+
+@pytest.mark.parametrize("count", [40, 6])  # more than dimensions, and fewer: covariances are singular
+def test_feature_distances_are_those_of_torchmetrics(count, monkeypatch):
+    monkeypatch.setattr(feature_distances, "BLOCK", 16)
+    x, y = torch.rand(count, 8), torch.rand(count, 8) ** 2
+
+    class Identity(torch.nn.Module):
+        num_features = 8
+        forward = staticmethod(torch.Tensor.double)
+
+    fid, ours = FrechetInceptionDistance(Identity(), normalize=True), FeatureDistance()
+    for metric in (fid, ours):
+        for part in range(2):
+            metric.update(x[part::2], real=False)
+            metric.update(y[part::2], real=True)
+    result = ours.compute()
+    assert result["frechet_judge"].item() == pytest.approx(fid.compute().item(), rel=1e-5)
+    assert result["kernel_judge"].item() == pytest.approx(poly_mmd(x.double(), y.double()).item(), rel=1e-5)
+
+
+def test_one_image_has_no_distribution():
+    metric = FeatureDistance()
+    metric.update(torch.rand(5, 8), real=False)
+    assert all(value.isnan() for value in metric.compute().values())
+    metric.update(torch.rand(1, 8), real=True)
+    assert all(value.isnan() for value in metric.compute().values())
+    metric.update(torch.rand(1, 8), real=True)
+    assert not any(value.isnan() for value in metric.compute().values())
+
+
+def _distance_of_one_process(rank, folder):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    translated, real = torch.load(f"{folder}/features.pt")
+    metric = FeatureDistance()
+    for part in (translated[:5], translated[5:6], translated[6:]) if rank == 0 else ():  # the other one has none
+        metric.update(part, real=False)
+    metric.update(real[:3] if rank == 0 else real[3:], real=True)
+    torch.save(metric.compute(), f"{folder}/rank{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_feature_distances_add_up_over_processes_with_unlike_shares(tmp_path):
+    translated, real = torch.rand(9, 4), torch.rand(8, 4)
+    torch.save((translated, real), tmp_path / "features.pt")
+    torch.multiprocessing.spawn(_distance_of_one_process, (str(tmp_path),), nprocs=2)
+    for rank in range(2):
+        result = torch.load(tmp_path / f"rank{rank}.pt")
+        assert result["frechet_judge"].item() == pytest.approx(
+            frechet_distance(translated.double(), real.double()).item(), rel=1e-5
+        )
+        assert result["kernel_judge"].item() == pytest.approx(
+            kernel_distance(translated.double(), real.double()).item(), rel=1e-5
+        )

@@ -75,3 +75,14 @@ def test_classifiers():
     assert TimmClassifier(3, 7, name="test_vit").eval()(torch.randn(2, 3, 160, 160)).shape == (2, 7)
     with pytest.raises(ValueError, match="timm has no architecture 'resnet_eleven'; near it: "):
         TimmClassifier(3, 7, name="resnet_eleven")
+
+
+def test_features_of_classifiers_are_what_their_last_layer_reads():
+    x = torch.randn(2, 1, 16, 16)
+    classifier = ConvClassifier(1, 10, width=4).eval()
+    assert classifier.features(x).shape == (2, 32)
+    assert torch.equal(classifier.model[-1](classifier.features(x)), classifier(x))
+    for name, size in (("test_vit", 160), ("test_resnet", 32)):
+        x, classifier = torch.randn(2, 1, size, size), TimmClassifier(1, 7, name=name).eval()
+        assert classifier.features(x).ndim == 2
+        assert torch.equal(classifier.model.get_classifier()(classifier.features(x)), classifier(x))

@@ -173,11 +173,6 @@ def test_class_paths_that_name_other_things_are_refused(saved, changes, message)
 def test_damaged_foreign_and_missing_files(saved, tmp_path):
     path = saved(small_alignflow())
     whole = path.read_bytes()
-    expected = serialization.sha256(path)
-    assert serialization.read(path, expected)
-    path.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
-    with pytest.raises(ValueError, match=f"expected {expected}"):
-        serialization.read(path, expected)
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
         serialization.read(path)

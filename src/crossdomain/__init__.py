@@ -1,7 +1,8 @@
 """crossdomain: a PyTorch Lightning model zoo for moving images between visual domains.
 
-``crossdomain.load("alignflow-digits")`` loads a pretrained method, ``crossdomain.list_models()`` names what there is.
-Both are imported when they are first used: listing needs no torch.
+``crossdomain.load("alignflow-digits")`` loads a pretrained method, ``crossdomain.list_models()`` names what there is,
+``crossdomain.init_from(method, "alignflow-digits")`` gives its weights to a new method. All are imported when they are
+first used: listing needs no torch.
 """
 
 from importlib.metadata import PackageNotFoundError, version
@@ -12,11 +13,11 @@ try:
 except PackageNotFoundError:  # the sources are on the path, but were never installed
     __version__ = "0+unknown"
 
-__all__ = ["__version__", "list_models", "load"]
+__all__ = ["__version__", "init_from", "list_models", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("list_models", "load"):
+    if name in ("init_from", "list_models", "load"):
         from crossdomain import hub
 
         return getattr(hub, name)

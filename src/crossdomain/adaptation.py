@@ -95,3 +95,18 @@ class DomainClassifier(Method):
         """Logits (N, classes) of images (N, C, H, W) in [-1, 1] of either domain."""
         self._check_images(images, "b")
         return self.network(images)
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """Features (N, D) of images (N, C, H, W) in [-1, 1] of either domain: what the network's last layer reads.
+
+        Raises:
+            ValueError: the network is one that does not tell.
+        """
+        self._check_images(images, "b")
+        if not hasattr(self.network, "features"):
+            raise ValueError(
+                f"The classifier's network, a {type(self.network).__name__}, has no method features(images) -> (N, D)."
+                "\nUse a classifier whose network is ConvClassifier or TimmClassifier."
+            )
+        return self.network.features(images)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from crossdomain import __version__, hub
 
 DEBUG = "CROSSDOMAIN_DEBUG"
+CHECKPOINT_HELP = "a checkpoint: its path, a name of the zoo, or a URL that ends in #sha256=HEX"
 
 
 def _guarded(action: Callable[[], object]) -> None:
@@ -193,7 +194,7 @@ def crossdomain(args: list[str] | None = None) -> None:
     )
     adapt.set_defaults(action=_adapt)
     translate = commands.add_parser("translate", help="translate image files, at their own size")
-    translate.add_argument("model", help="a checkpoint: its path, or a name of the zoo")
+    translate.add_argument("model", help=CHECKPOINT_HELP)
     translate.add_argument("paths", nargs="+", help="image files, folders, patterns")
     translate.add_argument("--output", required=True, help="folder to write to, under the same names")
     translate.add_argument("--direction", choices=["a2b", "b2a"], help="needed where the method goes both ways")
@@ -233,7 +234,7 @@ def crossdomain(args: list[str] | None = None) -> None:
     )
     importer.set_defaults(action=_import)
     exporter = commands.add_parser("export", help="write a checkpoint's weights as the authors' own code does")
-    exporter.add_argument("checkpoint", help="a checkpoint: its path, or a name of the zoo")
+    exporter.add_argument("checkpoint", help=CHECKPOINT_HELP)
     exporter.add_argument(
         "--to", dest="origin", help="the official code: pix2pix, cyclegan or bicyclegan (default: its own)"
     )

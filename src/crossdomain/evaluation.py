@@ -18,6 +18,7 @@ from crossdomain.metrics import (
     BitsPerDim,
     CycleError,
     Diversity,
+    FeatureDistance,
     ModeCoverage,
     NoiseSensitivity,
     ReconstructionHonesty,
@@ -50,6 +51,8 @@ class Evaluation(Callback):
     ``nearest_mse_a2b``             the batch has ``truths_b``           :class:`ModeCoverage`
     ``modes_covered_a2b``           the same                             of all samples of an input together
     ``fid_a2b, kid_a2b``            asked for                            torchmetrics, Inception features
+    ``frechet_judge_a2b``           asked for, a judge of b              :class:`FeatureDistance`, the judge's features
+    ``kernel_judge_a2b``            the same                             the same
     ==============================  ===================================  ======================================
 
     and likewise with a and b exchanged; ``class_accuracy`` and ``class_iou`` go with ``pixel_accuracy``.
@@ -61,6 +64,9 @@ class Evaluation(Callback):
         pictures: columns of the grid; 0 leaves it out.
         judge_a: path of a classifier's checkpoint, for ``accuracy_b2a``.
         judge_b: path of a classifier's checkpoint, for ``accuracy_a2b``.
+        judge_distances: compute ``frechet_judge`` and ``kernel_judge``: the distances that ``fid`` and ``kid`` are, on
+            the features of the judges, with no download. They compare methods under one judge at equal numbers of
+            images, and nothing else; neither is comparable with FID or KID.
         segmenter: path of a segmenter's checkpoint, trained on data of the same palette, for ``pixel_accuracy``,
             ``class_accuracy`` and ``class_iou`` of the direction from labels to photos.
         samples: outputs for one input that ``diversity`` compares.
@@ -77,6 +83,7 @@ class Evaluation(Callback):
         pictures: int = 8,
         judge_a: str | None = None,
         judge_b: str | None = None,
+        judge_distances: bool = False,
         segmenter: str | None = None,
         samples: int = 4,
         coverage_samples: int = 20,
@@ -85,8 +92,13 @@ class Evaluation(Callback):
         fid: bool = False,
     ) -> None:
         self.pictures = pictures
+        if judge_distances and judge_a is None and judge_b is None:
+            raise ValueError(
+                "judge_distances compares the features of a judge, but there is none.\nGive judge_a, judge_b or both."
+            )
         self.judge_paths = {"a": judge_a, "b": judge_b}
         self.judges: dict[str, LightningModule] = {}
+        self.judge_distances = judge_distances
         self.segmenter_path = segmenter
         self.segmenter: LightningModule | None = None
         self.samples = samples
@@ -135,6 +147,7 @@ class Evaluation(Callback):
                 "segmentation": lambda: SegmentationScore(len(module.data_spec["palette"]["names"])),
                 "diversity": Diversity,
                 "coverage": lambda: ModeCoverage(self.mode_radius),
+                "judge": FeatureDistance,
                 "fid": _fid,
                 "kid": _kid,
             }
@@ -145,6 +158,8 @@ class Evaluation(Callback):
     def _measure(self, module: Any, batch: dict[str, Any]) -> None:
         for source, target in (("a", "b"), ("b", "a")):
             direction, images = DIRECTIONS[source], batch.get(source)
+            if direction in module.directions and target in batch:
+                self._add_real(module, batch[target], direction)
             if images is None:
                 continue
             if direction in module.directions:
@@ -183,20 +198,33 @@ class Evaluation(Callback):
             self._score(module, direction, segmenter.segment(output.clamp(-1, 1)).argmax(1), images)
         if DIRECTIONS[target] in module.directions and not module.guided:
             self._measure_cycle(module, images, output, direction)
-        if target in self.judges and f"label_{source}" in batch:
-            judge = self.judges[target].to(module.device)
-            right = judge.classify(output.clamp(-1, 1)).argmax(1) == batch[f"label_{source}"]
-            self._metric("accuracy", direction, module).update(right.float())
+        if target in self.judges:
+            judge, clamped = self.judges[target].to(module.device), output.clamp(-1, 1)
+            if f"label_{source}" in batch:
+                right = judge.classify(clamped).argmax(1) == batch[f"label_{source}"]
+                self._metric("accuracy", direction, module).update(right.float())
+            if self.judge_distances:
+                self._metric("judge", direction, module).update(judge.features(clamped), real=False)
         if module.multimodal:
             self._metric("diversity", direction, module).update(many[:, : self.samples])
         if truths is not None:
             self._metric("coverage", direction, module).update(many[:, : self.coverage_samples], truths)
         if self.fid and images.ndim == 4:
             for kind in ("fid", "kid"):
-                metric = self._metric(kind, direction, module)
-                metric.update(_rgb(output), real=False)
-                if target in batch:
-                    metric.update(_rgb(batch[target]), real=True)
+                self._metric(kind, direction, module).update(_rgb(output), real=False)
+
+    def _add_real(self, module: Any, images: Tensor, direction: str) -> None:
+        """Real images of the domain where ``direction`` ends, for distances of distributions.
+
+        All of the split count: also those of batches that hold no image to translate, where one domain is longer.
+        """
+        target = direction[-1]
+        if self.judge_distances and target in self.judges:
+            features = self.judges[target].to(module.device).features(images)
+            self._metric("judge", direction, module).update(features, real=True)
+        if self.fid and images.ndim == 4:
+            for kind in ("fid", "kid"):
+                self._metric(kind, direction, module).update(_rgb(images), real=True)
 
     def _measure_cycle(self, module: Any, images: Tensor, output: Tensor, direction: str) -> None:
         source, target = direction.split("2")

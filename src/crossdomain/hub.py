@@ -1,8 +1,14 @@
-"""The hub: names of the zoo to recipes and checkpoints."""
+"""The hub: names of the zoo to recipes and checkpoints, and checkpoints on the web to files in a cache.
+
+A checkpoint is a name of :func:`list_models`, a path, or a URL that ends in its hash,
+``https://host/file.ckpt#sha256=HEX``. What is downloaded is kept in :func:`cache_folder`; with the environment variable
+``CROSSDOMAIN_OFFLINE`` set to 1, nothing is.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
@@ -12,7 +18,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
+    import torch
+
     from crossdomain.method import Method
+    from crossdomain.serialization import Transfer
+
+OFFLINE = "CROSSDOMAIN_OFFLINE"
 
 
 def _folder(package: str) -> Path:
@@ -71,55 +82,132 @@ def list_models() -> list[str]:
 
 
 def model_info(name: str) -> dict[str, Any]:
-    """The index entry of a pretrained checkpoint: file, sha256, recipe, seed, metrics, licences and more."""
+    """The index entry of a pretrained checkpoint: file or url (or both), sha256, recipe, seed, metrics, licences..."""
     if name not in _index():
         raise ValueError(f"The zoo has no checkpoint {name!r}. Nearest: {near(name, list_models())}.")
     return _index()[name]
 
 
 def find_checkpoint(name: str | os.PathLike) -> Path:
-    """The file of a checkpoint: the path itself where it exists, else the pretrained one of that name, verified.
+    """The file of a checkpoint; that of a name or URL is verified by its hash, and downloaded where it is not at hand.
+
+    Args:
+        name: a name of :func:`list_models`, a path, or a URL that ends in ``#sha256=HEX``. A path comes first; of a
+            file that the user named there is no hash to compare.
 
     Raises:
-        FileNotFoundError: there is neither.
-        ValueError: the file of that name does not have the hash of the index.
+        FileNotFoundError: there is no such checkpoint, or it is not at hand and downloads are switched off.
+        ConnectionError: it cannot be downloaded, or not to its end; the next call resumes.
+        ValueError: the file does not have its hash, or the URL gives none.
     """
-    path = Path(name)
-    if path.is_file():
-        return path
-    if str(name) in _index():
-        from crossdomain.serialization import sha256
-
-        entry = _index()[str(name)]
-        path = _folder("checkpoints") / entry["file"]
-        if not path.is_file():
-            raise FileNotFoundError(f"The checkpoint file of {name!r} is missing: {path}. Install crossdomain again.")
-        if (found := sha256(path)) != entry["sha256"]:
-            raise ValueError(
-                f"The checkpoint file of {str(name)!r}, {path}, is corrupted.\n"
-                f"Its SHA-256 is {found}, the index has {entry['sha256']}.\nInstall crossdomain again."
-            )
-        return path
-    raise FileNotFoundError(
-        f"There is no checkpoint {str(name)!r}, neither on disk nor in the zoo.\n"
-        f"Nearest in the zoo: {near(str(name), list_models())}."
-    )
+    given = str(name)
+    if "://" in given:
+        url, sha256 = _split_url(given)
+        return _cached(url, sha256, url)
+    if Path(name).is_file():
+        return Path(name)
+    if given not in _index():
+        raise FileNotFoundError(
+            f"There is no checkpoint {given!r}, neither on disk nor in the zoo.\n"
+            f"Nearest in the zoo: {near(given, list_models())}."
+        )
+    entry = _index()[given]
+    shipped = _folder("checkpoints") / entry.get("file", f"{given}.ckpt")
+    if shipped.is_file():
+        return _verified(shipped, entry["sha256"], given, "Install crossdomain again.")
+    if "url" in entry:
+        return _cached(entry["url"], entry["sha256"], given)
+    raise FileNotFoundError(f"The checkpoint file of {given!r} is missing: {shipped}. Install crossdomain again.")
 
 
-def load(name: str | os.PathLike, device: str = "cpu") -> Method:
+def load(name: str | os.PathLike, device: str | torch.device = "cpu") -> Method:
     """Load a method with its weights, ready to translate.
 
     Args:
-        name: a name of :func:`list_models`, such as ``alignflow-digits``, or the path of a checkpoint.
+        name: a name of :func:`list_models`, such as ``alignflow-digits``, the path of a checkpoint, or a URL that ends
+            in ``#sha256=HEX``.
         device: where to put it, such as ``cuda``.
 
     Returns:
-        The method in evaluation mode. No code from the file is run; a file of the zoo has the hash of the index.
+        The method in evaluation mode. No code from the file is run; a file of the zoo or from the web has its hash.
 
     Raises:
-        FileNotFoundError: there is no such checkpoint.
+        FileNotFoundError: there is no such checkpoint, or it is not at hand and downloads are switched off.
+        ConnectionError: it cannot be downloaded, or not to its end; the next call resumes.
         ValueError: the file is corrupted, or not a checkpoint of the zoo.
     """
     from crossdomain import serialization
 
     return serialization.rebuild(serialization.read(find_checkpoint(name))).to(device)
+
+
+def init_from(method: Method, name: str | os.PathLike) -> Transfer:
+    """Give a new method the weights of a checkpoint, to fine-tune it: ``lightning fit --init_from NAME`` in Python.
+
+    Weights alone are taken, where names and shapes agree; the method keeps its own options, and training starts at
+    round 0. What ``prepare`` computes from data it computes for weights that were not loaded only.
+
+    Args:
+        method: made anew, of the checkpoint's class or another one.
+        name: as :func:`load`.
+
+    Returns:
+        What was loaded and what not; ``print`` shows it briefly.
+
+    Raises:
+        ValueError: no weights fit; otherwise as :func:`load`.
+    """
+    from crossdomain import serialization
+
+    return serialization.transfer(serialization.read(find_checkpoint(name)), method)
+
+
+# --- downloads -------------------------------------------------------------------------------------------------
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: ``CROSSDOMAIN_CACHE``, else ``crossdomain`` in ``XDG_CACHE_HOME`` or ``~/.cache``."""
+    if folder := os.environ.get("CROSSDOMAIN_CACHE"):
+        return Path(folder).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "crossdomain"
+
+
+def _split_url(given: str) -> tuple[str, str]:
+    """The address and the hash of ``https://host/file.ckpt#sha256=HEX``."""
+    url, _, fragment = given.partition("#")
+    if not url.startswith(("https://", "http://")):
+        raise ValueError(f"{given!r} is no address that can be downloaded.\nExpected https://HOST/FILE#sha256=HEX.")
+    if not (match := re.fullmatch("sha256=([0-9a-f]{64})", fragment.lower())):
+        raise ValueError(
+            f"{given!r} lacks the SHA-256 that the download is verified by: 64 hexadecimal digits.\n"
+            f"Append it as its author publishes it: {url}#sha256=HEX."
+        )
+    return url, match[1]
+
+
+def _cached(url: str, sha256: str, name: str) -> Path:
+    """The verified file with this hash in the cache, downloaded where it is not there yet."""
+    from crossdomain.datamodules.downloads import fetch_file, one_at_a_time
+
+    path = cache_folder() / f"{sha256}.ckpt"  # by its hash, so that names cannot collide
+    if not path.is_file():
+        if os.environ.get(OFFLINE, "0") not in ("", "0"):
+            raise FileNotFoundError(
+                f"The checkpoint {name!r} is not in the cache, and {OFFLINE} is set, so it is not downloaded.\n"
+                f"Put the file from {url} there by other means: {str(path)!r}."
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with one_at_a_time(path.with_name(f".{sha256}.lock")):
+            if not path.is_file():  # another process may have fetched it meanwhile
+                return fetch_file(url, path, sha256)
+    return _verified(path, sha256, name, "Delete the file and call again to fetch it anew.")
+
+
+def _verified(path: Path, sha256: str, name: str, advice: str) -> Path:
+    from crossdomain.datamodules.downloads import check_sha256
+
+    try:
+        check_sha256(path, sha256)
+    except ValueError as error:
+        raise ValueError(f"The checkpoint {name!r} is refused.\n{error}\n{advice}") from None
+    return path

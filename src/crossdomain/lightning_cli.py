@@ -138,7 +138,13 @@ class ZooCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link the channels."""
+        """Link the channels; ``--init_from`` is known to all subcommands, so that all can read a run's config.yaml."""
+        parser.add_argument(
+            "--init_from",
+            type=str | None,
+            default=None,
+            help="Fit only: start from the weights of this checkpoint, a path, a name of the zoo or a URL.",
+        )
         for name in ("channels_a", "channels_b"):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
@@ -150,7 +156,9 @@ class ZooCLI(LightningCLI):
             if config.get(f"model.init_args.{name}") is not None:
                 raise ValueError(f"model.{name} is given by the data.\nLeave it out, or choose other data.")
         _refuse_trainer_options(config.trainer)
+        _check_init_from(config, self.config.subcommand, args)
         _resolve_checkpoints(self.config)
+        self.init_from = None if config.init_from is None else hub.find_checkpoint(config.init_from)
 
     def _parse_ckpt_path(self) -> None:
         """Take the method's options from the checkpoint, and say which given ones that replaces."""
@@ -161,6 +169,13 @@ class ZooCLI(LightningCLI):
         if replaced:
             names = ", ".join(key.replace("init_args.", "") for key in replaced[:6])
             print(f"warning: the checkpoint's own options replace those given for: {names}", file=sys.stderr)
+
+    def before_fit(self) -> None:
+        """Take the weights that ``--init_from`` names, and say which."""
+        if self.init_from is not None:
+            report = hub.init_from(self.model, self.init_from)
+            if self.trainer.is_global_zero:
+                print(f"init_from {self.config.fit.init_from}: {report}", file=sys.stderr)
 
     def instantiate_trainer(self, **options: Any) -> Trainer:
         """Log to ``runs/<recipe>`` and keep the last checkpoint, unless told otherwise."""
@@ -210,6 +225,20 @@ def _refuse_trainer_options(trainer: Namespace) -> None:
             f"trainer.strategy {strategy!r} cannot run methods with several optimizers.\n"
             "Leave it out (several processes then use DDP), or give ddp_find_unused_parameters_true."
         )
+
+
+def _check_init_from(config: Namespace, subcommand: str, args: list[str]) -> None:
+    """Refuse ``--init_from`` where it cannot play a part; one that a run's config.yaml has left behind is dropped."""
+    if subcommand == "fit" and config.ckpt_path is None:
+        return
+    if any(arg.partition("=")[0] == "--init_from" for arg in args):
+        if subcommand != "fit":
+            raise ValueError(f"init_from starts a training, and {subcommand} is none.\nUse --ckpt_path instead.")
+        raise ValueError(
+            "init_from starts a new training from weights, ckpt_path goes on with an old one: they cannot be combined."
+            "\nLeave one of them out."
+        )
+    config.init_from = None
 
 
 def _resolve_checkpoints(config: Namespace) -> None:

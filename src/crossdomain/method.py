@@ -105,6 +105,7 @@ class Method(LightningModule, ABC):
         accepts_guide: whether ``translate`` can do with or without a guide.
         rounds: calls of ``training_step`` so far, across epochs and resumed runs.
         images_seen: images of the larger domain so far, over all processes.
+        pretrained: names of the weights that came from another checkpoint (``crossdomain.init_from``).
         last_terms: terms of the last round, detached, as ``<player>_<term>``.
     """
 
@@ -170,6 +171,7 @@ class Method(LightningModule, ABC):
         self.rounds = 0
         self.images_seen = 0
         self.prepared = False
+        self.pretrained: frozenset[str] = frozenset()
         self.data_spec: dict[str, Any] = {
             "domains": ["a", "b"],
             "channels": [channels_a, channels_b],
@@ -209,7 +211,7 @@ class Method(LightningModule, ABC):
         """Called once before the first round, with the training data: statistics, data-dependent initialisation.
 
         Runs on one process and is handed to all others, without gradients and without a trace in the global random
-        state; skipped when training resumes.
+        state; skipped when training resumes. Weights that are ``pretrained`` stay as they are.
         """
 
     def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
@@ -435,10 +437,13 @@ class Method(LightningModule, ABC):
             return
         if self.global_rank > 0:
             torch.manual_seed(torch.initial_seed() + self.global_rank)  # noise and pools differ between processes
-        if self.trainer.is_global_zero:
+        state = self.state_dict()
+        if self.trainer.is_global_zero and not self.pretrained.issuperset(state):
+            pretrained = {name: state[name].clone() for name in self.pretrained}
             loader = self.trainer.fit_loop._data_source.dataloader()
             with torch.no_grad(), _kept_randomness(seed=0):
                 self.prepare(_on_device(loader, self))
+            self.load_state_dict(pretrained, strict=False)
         if self.trainer.world_size > 1:
             _broadcast(*self.parameters(), *self.buffers())
         self.prepared = True

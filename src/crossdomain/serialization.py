@@ -1,4 +1,4 @@
-"""What a checkpoint holds, how it is written, verified and rebuilt.
+"""What a checkpoint holds, how it is written, read and rebuilt.
 
 A checkpoint is Lightning's, readable with ``weights_only=True``. Two of its entries are ours:
 
@@ -12,13 +12,13 @@ A checkpoint is Lightning's, readable with ``weights_only=True``. Two of its ent
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
 import os
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -133,15 +133,6 @@ def _defaults(cls: type) -> dict[str, Any]:
 # --- reading and rebuilding ------------------------------------------------------------------------------------
 
 
-def sha256(path: str | os.PathLike) -> str:
-    """The SHA-256 of a file, as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def read_plain(path: str | os.PathLike) -> Any:
     """Read a file that torch wrote onto the CPU, without running any code that it may contain.
 
@@ -159,23 +150,13 @@ def read_plain(path: str | os.PathLike) -> Any:
         ) from error
 
 
-def read(path: str | os.PathLike, expected_sha256: str | None = None) -> dict[str, Any]:
+def read(path: str | os.PathLike) -> dict[str, Any]:
     """Read a checkpoint of the zoo onto the CPU, without running any code that it may contain.
-
-    Args:
-        path: the file.
-        expected_sha256: refuse the file when its hash differs.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the hash differs, or the file is not a checkpoint of the zoo.
+        ValueError: the file is damaged, or not a checkpoint of the zoo.
     """
-    path = Path(path)
-    if expected_sha256 is not None and path.is_file() and (found := sha256(path)) != expected_sha256:
-        raise ValueError(
-            f"{str(path)!r} is corrupted or not the file it should be.\n"
-            f"Its SHA-256 is {found}, expected {expected_sha256}."
-        )
     checkpoint = read_plain(path)
     if not isinstance(checkpoint, dict) or "crossdomain" not in checkpoint:
         raise ValueError(f"{str(path)!r} is not a checkpoint of crossdomain (it has no entry 'crossdomain').")
@@ -266,6 +247,75 @@ def companion(path: str, option: str, offers: str) -> LightningModule:
     if not hasattr(found, offers):
         raise ValueError(f"{option} is {path!r}, a {type(found).__name__}, which cannot {offers}.")
     return found.requires_grad_(False)
+
+
+# --- starting from other weights -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What :func:`transfer` took from a checkpoint and what not, by the names of weights; ``str`` tells it briefly.
+
+    Attributes:
+        loaded: weights that the method has from the checkpoint now.
+        missing: weights of the method that the checkpoint lacks; they stay as they were.
+        unexpected: weights of the checkpoint that the method lacks; they are left out.
+        reshaped: weights of both whose shapes differ, the method's and the checkpoint's; they stay as they were.
+    """
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    reshaped: dict[str, tuple[torch.Size, torch.Size]]
+
+    def __str__(self) -> str:
+        total = len(self.loaded) + len(self.missing) + len(self.reshaped)
+        shapes = [f"{name} {tuple(mine)}, there {tuple(theirs)}" for name, (mine, theirs) in self.reshaped.items()]
+        rest = {
+            "not in the checkpoint, so as they were": self.missing,
+            "not in the method, so left out": self.unexpected,
+            "of another shape, so as they were": shapes,
+        }
+        lines = [f"{len(self.loaded)} of {total} weights loaded"]
+        lines += [f"{len(names)} {what}: {_first(names)}" for what, names in rest.items() if names]
+        return "\n  ".join(lines)
+
+
+def _first(names: Sequence[str], count: int = 3) -> str:
+    return ", ".join([*names[:count], *(["..."] if len(names) > count else [])])
+
+
+def transfer(checkpoint: Mapping[str, Any], method: Any) -> Transfer:
+    """Load the weights of ``checkpoint`` into a method that was made otherwise, where names and shapes agree.
+
+    Weights alone are taken: neither hyperparameters nor counters nor optimizers. What was loaded is entered in
+    ``method.pretrained``, which ``prepare`` leaves as it is.
+
+    Args:
+        checkpoint: as :func:`read` returns it, of this method or another one.
+        method: a :class:`crossdomain.method.Method`.
+
+    Raises:
+        ValueError: none of the method's parameters is in the checkpoint.
+    """
+    mine, theirs = method.state_dict(), checkpoint["state_dict"]
+    common = [name for name in mine if name in theirs]
+    fitting = {name: theirs[name] for name in common if mine[name].shape == theirs[name].shape}
+    if not fitting.keys() & dict(method.named_parameters()).keys():
+        entry = checkpoint["crossdomain"]
+        raise ValueError(
+            f"No weights fit: the checkpoint holds a {entry['method']} for {entry['channels']} channels,\n"
+            f"this is a {type(method).__name__} for {list(method.channels.values())}.\n"
+            "Start from a checkpoint whose networks are the same, or set the options of the networks to its own."
+        )
+    method.load_state_dict(fitting, strict=False)
+    method.pretrained = frozenset(fitting)
+    return Transfer(
+        loaded=tuple(fitting),
+        missing=tuple(name for name in mine if name not in theirs),
+        unexpected=tuple(name for name in theirs if name not in mine),
+        reshaped={name: (mine[name].shape, theirs[name].shape) for name in common if name not in fitting},
+    )
 
 
 # --- writing ---------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Metrics, as torchmetrics classes; they add up over batches and over processes."""
 
 from crossdomain.metrics.cycles import CycleError, NoiseSensitivity, ReconstructionHonesty
+from crossdomain.metrics.features import FeatureDistance
 from crossdomain.metrics.likelihood import BitsPerDim
 from crossdomain.metrics.segmentation import SegmentationScore
 from crossdomain.metrics.translation import Diversity, ModeCoverage, TranslationError
@@ -9,6 +10,7 @@ __all__ = [
     "BitsPerDim",
     "CycleError",
     "Diversity",
+    "FeatureDistance",
     "ModeCoverage",
     "NoiseSensitivity",
     "ReconstructionHonesty",

@@ -38,6 +38,10 @@ class ConvClassifier(nn.Module):
         """(N, in_channels, H, W) in [-1, 1], at least 8 px, to logits (N, out_channels)."""
         return self.model(x)
 
+    def features(self, x: Tensor) -> Tensor:
+        """What the linear layer reads, without dropout: (N, in_channels, H, W) to (N, 8 width)."""
+        return self.model[:-2](x)
+
 
 class TimmClassifier(nn.Module):
     """Any classifier of the timm library.
@@ -61,3 +65,7 @@ class TimmClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) in [-1, 1] to logits (N, out_channels)."""
         return self.model(x)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the last layer reads: (N, in_channels, H, W) to (N, D)."""
+        return self.model.forward_head(self.model.forward_features(x), pre_logits=True).flatten(1)
