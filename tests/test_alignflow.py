@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from crossdomain.datamodules import Digits
-from crossdomain.flows import ImageFlow, dequantize
+from crossdomain.flows import NICE, Glow, ImageFlow, dequantize
 from crossdomain.losses import standard_normal_log_prob
 from crossdomain.methods import AlignFlow
 from crossdomain.networks import PatchCritic
@@ -113,6 +113,16 @@ def test_b2a_undoes_a2b(training, dtype, bound):
         y = method.translate(x, there)
         assert (y - x).abs().max() > 0.05
         assert (method.translate(y, back) - x).abs().max() < bound
+
+
+@pytest.mark.parametrize(
+    "flow", [partial(Glow, scales=2, steps=2, width=8), partial(NICE, size=16, layers=2, width=16)]
+)
+def test_other_flows_share_a_latent_space_too(flow, trainer):
+    method = AlignFlow(1, flow=flow, critic=CRITIC)
+    trainer(limit_train_batches=2, limit_val_batches=0).fit(method, Digits(batch_size=16))
+    method, images = method.double(), 2 * torch.rand(4, 1, 16, 16, dtype=torch.float64) - 1
+    assert (method.translate(method.translate(images, "a2b"), "b2a") - images).abs().max() < 1e-8
 
 
 def test_translation_draws_no_noise():
