@@ -189,7 +189,7 @@ def test_encode_decode_sample_and_interpolate():
     torch.testing.assert_close(walk["a"][:, 0], images["a"], atol=1e-4, rtol=0)
     torch.testing.assert_close(walk["a"][:, -1], images["a"].flip(0), atol=1e-4, rtol=0)
     torch.testing.assert_close(walk["a"][1], images["a"][1].expand(4, -1, -1, -1), atol=1e-3, rtol=0)
-    with pytest.raises(ValueError, match="no domain 'c'"):
+    with pytest.raises(ValueError, match="no domain 'c'; it has densities of 'a' and 'b'"):
         method.encode(images["a"], "c")
 
 

@@ -50,7 +50,7 @@ class ActNorm(Flow):
 
 
 class Scale(Flow):
-    """``z = x * exp(log_scale)`` with a learned scale for each entry of axis 1, 1 at the start (NICE, arXiv 1410.8516)."""
+    """``z = x * exp(log_scale)`` on axis 1, with learned scales that start at 1 (NICE, arXiv 1410.8516)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Metrics, as torchmetrics classes; they add up over batches and over processes."""
 
 from crossdomain.metrics.cycles import CycleError, NoiseSensitivity, ReconstructionHonesty
-from crossdomain.metrics.likelihood import BitsPerDim
+from crossdomain.metrics.likelihood import BitsPerDim, JacobianExtremes
 from crossdomain.metrics.segmentation import SegmentationScore
 from crossdomain.metrics.translation import Diversity, ModeCoverage, TranslationError
 
@@ -9,6 +9,7 @@ __all__ = [
     "BitsPerDim",
     "CycleError",
     "Diversity",
+    "JacobianExtremes",
     "ModeCoverage",
     "NoiseSensitivity",
     "ReconstructionHonesty",
