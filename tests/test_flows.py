@@ -31,7 +31,6 @@ from crossdomain.flows import (
     Planar,
     Radial,
     RealNVP,
-    Scale,
     Squeeze,
     Unsqueeze,
     VectorFlow,
@@ -42,8 +41,6 @@ from crossdomain.losses import standard_normal_log_prob
 FLOWS = {
     "act_norm": (lambda: ActNorm(3), (3, 4, 4)),
     "act_norm_vector": (lambda: ActNorm(5), (5,)),
-    "scale": (lambda: Scale(3), (3, 4, 4)),
-    "scale_vector": (lambda: Scale(5), (5,)),
     "squeeze": (Squeeze, (2, 4, 4)),
     "unsqueeze": (Unsqueeze, (8, 2, 2)),
     "permutation": (lambda: Permutation(6, seed=3), (6, 2, 2)),
@@ -244,7 +241,18 @@ def test_glow_has_the_parameters_of_its_layers():
 
 
 def test_nice_has_the_size_of_flow_gans():
-    assert sum(p.numel() for p in NICE(1, layers=6).parameters()) == 23_162_352
+    assert sum(p.numel() for p in NICE(1, layers=6).parameters()) == 23_162_352 + 784
+
+
+def test_nice_starts_with_centred_latents_of_one_common_scale():
+    flow = NICE(1, size=4, layers=1, width=8)
+    x = 2 * torch.rand(64, 1, 4, 4) - 1
+    x[:, :, 0] = -0.99 + 0.001 * torch.rand(64, 1, 4)  # nearly constant, and not to be blown up
+    z = flow.initialize(x)
+    torch.testing.assert_close(z, flow(x)[0])
+    torch.testing.assert_close(z.mean(0), torch.zeros(1, 4, 4), atol=1e-4, rtol=0)
+    assert z.square().mean().item() == pytest.approx(1.0, rel=1e-3)
+    assert z.std(0).min() < 0.01
 
 
 def test_nice_moves_even_and_odd_pixels_in_turns():

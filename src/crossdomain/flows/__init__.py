@@ -4,7 +4,7 @@ from crossdomain.flows.couplings import AdditiveCoupling, AffineCoupling, ConvCo
 from crossdomain.flows.flow import Flow, FlowSequence
 from crossdomain.flows.glow import ConditionalPrior, Glow, GlowConditioner, GlowCoupling
 from crossdomain.flows.image_flow import ImageFlow
-from crossdomain.flows.layers import ActNorm, InvertibleConv, Logit, Permutation, Scale, Squeeze, Unsqueeze, dequantize
+from crossdomain.flows.layers import ActNorm, InvertibleConv, Logit, Permutation, Squeeze, Unsqueeze, dequantize
 from crossdomain.flows.nice import NICE
 from crossdomain.flows.realnvp import ChannelCoupling, CheckerboardCoupling, RealNVP, ResidualConditioner
 from crossdomain.flows.vector import MADE, InverseAutoregressive, MaskedAutoregressive, Planar, Radial, VectorFlow
@@ -35,7 +35,6 @@ __all__ = [
     "Radial",
     "RealNVP",
     "ResidualConditioner",
-    "Scale",
     "Squeeze",
     "Unsqueeze",
     "VectorFlow",

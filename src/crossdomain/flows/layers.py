@@ -49,26 +49,6 @@ class ActNorm(Flow):
         return self(x)[0]
 
 
-class Scale(Flow):
-    """``z = x * exp(log_scale)`` on axis 1, with learned scales that start at 1 (NICE, arXiv 1410.8516)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.log_scale = nn.Parameter(torch.zeros(channels))
-
-    def _scaled(self, x: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
-        log_det = log_scale.sum() * x[0, 0].numel()
-        return x * log_scale.exp().view(1, -1, *(1,) * (x.ndim - 2)), log_det.expand(len(x))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale."""
-        return self._scaled(x, self.log_scale)
-
-    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Undo the scale."""
-        return self._scaled(z, -self.log_scale)
-
-
 class Squeeze(Flow):
     """Trade space for channels: (N, C, H, W) to (N, 4C, H/2, W/2), volume preserving (RealNVP, arXiv 1605.08803).
 
