@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from crossdomain.datamodules import Digits
-from crossdomain.flows import ImageFlow, dequantize
+from crossdomain.flows import NICE, Glow, ImageFlow, dequantize
 from crossdomain.losses import standard_normal_log_prob
 from crossdomain.methods import AlignFlow
 from crossdomain.networks import PatchCritic
@@ -115,6 +115,16 @@ def test_b2a_undoes_a2b(training, dtype, bound):
         assert (method.translate(y, back) - x).abs().max() < bound
 
 
+@pytest.mark.parametrize(
+    "flow", [partial(Glow, scales=2, steps=2, width=8), partial(NICE, size=16, layers=2, width=16)]
+)
+def test_other_flows_share_a_latent_space_too(flow, trainer):
+    method = AlignFlow(1, flow=flow, critic=CRITIC)
+    trainer(limit_train_batches=2, limit_val_batches=0).fit(method, Digits(batch_size=16))
+    method, images = method.double(), 2 * torch.rand(4, 1, 16, 16, dtype=torch.float64) - 1
+    assert (method.translate(method.translate(images, "a2b"), "b2a") - images).abs().max() < 1e-8
+
+
 def test_translation_draws_no_noise():
     method, images = perturbed(make()), batch()
     assert torch.equal(method.translate(images["a"], "a2b"), method.translate(images["a"], "a2b"))
@@ -179,7 +189,7 @@ def test_encode_decode_sample_and_interpolate():
     torch.testing.assert_close(walk["a"][:, 0], images["a"], atol=1e-4, rtol=0)
     torch.testing.assert_close(walk["a"][:, -1], images["a"].flip(0), atol=1e-4, rtol=0)
     torch.testing.assert_close(walk["a"][1], images["a"][1].expand(4, -1, -1, -1), atol=1e-3, rtol=0)
-    with pytest.raises(ValueError, match="no domain 'c'"):
+    with pytest.raises(ValueError, match="no domain 'c'; it has densities of 'a' and 'b'"):
         method.encode(images["a"], "c")
 
 

@@ -22,7 +22,7 @@ QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--t
 
 
 CLASSIFIERS = {"classifier_source", "classifier_adapted", "classifier_target"}
-OWN_DATA = {"alignflow", "cyclegan", "discogan", "distancegan", "pix2pix", *CLASSIFIERS}  # embedded
+OWN_DATA = {"alignflow", "cyclegan", "discogan", "distancegan", "flowgan", "pix2pix", *CLASSIFIERS}  # embedded
 # Full networks at full size take half a minute each.
 SLIM = {
     "alignflow": ["--model.flow.width", "4", "--model.flow.blocks", "1"],

@@ -1,27 +1,42 @@
 """Every flow through gradients, inverse, Jacobian, saving and loading, in one test."""
 
+import math
 from functools import partial
 
 import pytest
 import torch
 from torch.autograd.functional import jacobian
+from torch.distributions import Normal
+from torch.nn import functional as F
 
 from crossdomain.flows import (
+    MADE,
+    NICE,
     ActNorm,
     AdditiveCoupling,
     AffineCoupling,
     ChannelCoupling,
     CheckerboardCoupling,
+    ConditionalPrior,
     FlowSequence,
+    Glow,
+    GlowCoupling,
     ImageFlow,
+    InverseAutoregressive,
+    InvertibleConv,
     Logit,
+    MaskedAutoregressive,
     MLPConditioner,
     Permutation,
+    Planar,
+    Radial,
     RealNVP,
     Squeeze,
     Unsqueeze,
+    VectorFlow,
     dequantize,
 )
+from crossdomain.losses import standard_normal_log_prob
 
 FLOWS = {
     "act_norm": (lambda: ActNorm(3), (3, 4, 4)),
@@ -30,6 +45,8 @@ FLOWS = {
     "unsqueeze": (Unsqueeze, (8, 2, 2)),
     "permutation": (lambda: Permutation(6, seed=3), (6, 2, 2)),
     "logit": (lambda: Logit(0.05), (1, 4, 4)),
+    "invertible_conv": (lambda: InvertibleConv(5, seed=3), (5, 3, 2)),
+    "invertible_conv_vector": (lambda: InvertibleConv(4), (4,)),
     "affine_coupling": (lambda: AffineCoupling(4), (4, 4, 4)),
     "affine_coupling_odd": (lambda: AffineCoupling(3), (3, 4, 4)),
     "affine_coupling_vector": (lambda: AffineCoupling(5, MLPConditioner, log_scale_bound=3.0), (5,)),
@@ -37,6 +54,29 @@ FLOWS = {
     "image_flow": (lambda: ImageFlow(1, scales=2, steps=2, width=8), (1, 8, 8)),
     "image_flow_colour": (lambda: ImageFlow(3, scales=1, steps=3, width=8), (3, 4, 4)),
     "image_flow_recomputed": (lambda: ImageFlow(1, scales=2, steps=2, width=8, recompute=True), (1, 8, 8)),
+    "glow_coupling": (lambda: GlowCoupling(4, width=8), (4, 4, 4)),
+    "conditional_prior": (lambda: ConditionalPrior(4), (4, 4, 4)),
+    "glow": (lambda: Glow(1, scales=2, steps=2, width=8), (1, 8, 8)),
+    "glow_additive": (lambda: Glow(3, scales=2, steps=1, width=8, coupling="additive"), (3, 4, 4)),
+    "glow_logit_recomputed": (lambda: Glow(1, scales=3, steps=1, width=8, alpha=0.05, recompute=True), (1, 8, 8)),
+    "nice": (lambda: NICE(1, size=4, layers=2, width=8), (1, 4, 4)),
+    "nice_odd": (lambda: NICE(1, size=3, couplings=3, layers=1, width=8), (1, 3, 3)),
+    "planar": (lambda: Planar(2), (2,)),
+    "planar_long": (lambda: Planar(5), (5,)),
+    "radial": (lambda: Radial(2), (2,)),
+    "radial_long": (lambda: Radial(5), (5,)),
+    "inverse_autoregressive": (lambda: InverseAutoregressive(2, width=8), (2,)),
+    "inverse_autoregressive_long": (lambda: InverseAutoregressive(5, width=8), (5,)),
+    "masked_autoregressive": (lambda: MaskedAutoregressive(2, width=8), (2,)),
+    "masked_autoregressive_long": (lambda: MaskedAutoregressive(5, width=8), (5,)),
+    "vector_flow_inverse_autoregressive": (
+        lambda: VectorFlow(2, steps=2, width=8, layer="inverse_autoregressive"),
+        (2,),
+    ),
+    "vector_flow_planar": (lambda: VectorFlow(2, steps=3, layer="planar"), (2,)),
+    "vector_flow_radial": (lambda: VectorFlow(2, steps=3, layer="radial"), (2,)),
+    "vector_flow": (lambda: VectorFlow(2, steps=3, width=8), (2,)),
+    "vector_flow_odd": (lambda: VectorFlow(5, steps=2, width=8), (5,)),
     "checkerboard_coupling": (lambda: CheckerboardCoupling(2, even=False, width=8, blocks=1), (2, 4, 4)),
     "channel_coupling": (lambda: ChannelCoupling(4, first=True, width=8, blocks=1), (4, 4, 4)),
     "realnvp": (lambda: RealNVP(1, scales=2, width=8, blocks=1), (1, 4, 4)),
@@ -44,17 +84,21 @@ FLOWS = {
     "sequence": (lambda: FlowSequence([ActNorm(4), Permutation(4), AdditiveCoupling(4)]), (4, 2, 2)),
 }
 
+# Glow's scales have no bound: random weights of that size would stretch by more than a round trip can undo.
+DEVIATIONS = {"glow": 0.1, "glow_logit_recomputed": 0.1}
 
-def away_from_identity(flow):
+
+def away_from_identity(flow, deviation=0.3):
     for p in flow.parameters():
-        p.data += 0.3 * torch.randn_like(p)
+        p.data += deviation * torch.randn_like(p)
     return flow
 
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_flow(name, tmp_path):
     make, shape = FLOWS[name]
-    flow = away_from_identity(make().double()).eval()  # in training mode RealNVP's batch norm ties images together
+    # In training mode RealNVP's batch norm ties images together.
+    flow = away_from_identity(make().double(), DEVIATIONS.get(name, 0.3)).eval()
     x = 2 * torch.rand(3, *shape, dtype=torch.float64) - 1
 
     z, log_det = flow(x)
@@ -82,6 +126,157 @@ def test_flow(name, tmp_path):
     other = make().double().eval()
     other.load_state_dict(torch.load(tmp_path / "flow.pt", weights_only=True))
     assert torch.equal(other(x)[0], z)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, shape) in FLOWS.items() if shape == (2,)])
+def test_densities_of_the_plane_integrate_to_one(name):
+    flow = away_from_identity(FLOWS[name][0]().double())
+    side = torch.linspace(-20, 20, 1001, dtype=torch.float64)
+    total = 0.0
+    for points in torch.cartesian_prod(side, side).split(200_000):
+        z, log_det = flow(points)
+        total += (standard_normal_log_prob(z) + log_det).exp().sum().item() * (side[1] - side[0]).item() ** 2
+    assert total == pytest.approx(1.0, abs=1e-3)
+
+
+def test_planar_and_radial_stay_invertible_at_the_ends_of_their_parameters():
+    """However far u and beta are pushed, the maps only come near to folding."""
+    planar, radial = Planar(2).double(), Radial(2).double()
+    planar.direction.data = -5.0 * planar.weight.data / planar.weight.data.square().sum()
+    radial.raw_beta.data.fill_(-5.0)
+    x = 3 * torch.randn(100, 2, dtype=torch.float64)
+    for flow in (planar, radial):
+        z, log_det = flow(x)
+        assert log_det.min() < -1.0
+        assert (flow.inverse(z)[0] - x).abs().max() < 1e-9
+
+
+def test_inverse_of_planar_has_exact_gradients_of_its_parameters():
+    flow = away_from_identity(Planar(3).double())
+    z = torch.randn(2, 3, dtype=torch.float64)
+    by_autograd = torch.autograd.grad(flow.inverse(z)[0].square().sum(), flow.bias)[0]
+    values = []
+    for step in (1e-6, -2e-6):
+        flow.bias.data += step
+        values.append(flow.inverse(z)[0].square().sum().item())
+    assert by_autograd.item() == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-6)
+
+
+def test_radial_by_hand():
+    flow = Radial(2)
+    flow.centre.data = torch.tensor([1.0, 0.0])
+    alpha, beta = math.log(2.0), 0.5
+    flow.raw_beta.data = torch.tensor(math.log(math.expm1(alpha + beta)))
+    z, log_det = flow(torch.tensor([[1.0, 2.0]]))
+    h = 1 / (alpha + 2)
+    assert z.flatten().tolist() == pytest.approx([1.0, 2.0 + 2 * beta * h])
+    assert log_det.item() == pytest.approx(math.log(1 + beta * h) + math.log(1 + beta * h - 2 * beta * h**2))
+
+
+def test_made_sees_what_comes_before_alone():
+    network = away_from_identity(MADE(4, width=9))
+    matrix = jacobian(lambda x: network(x).view(2, 4), torch.randn(1, 4)).squeeze(2)
+    strictly_before = torch.ones(4, 4).tril(-1).bool()
+    assert (matrix[:, ~strictly_before] == 0).all()
+    assert (matrix[:, strictly_before] != 0).all()
+    with pytest.raises(ValueError, match="at least 7"):
+        MADE(8, width=6)
+
+
+def test_autoregressive_flows_are_one_map_in_two_directions():
+    inverse, masked = InverseAutoregressive(4, width=8), MaskedAutoregressive(4, width=8)
+    masked.load_state_dict(away_from_identity(inverse).state_dict())
+    x = torch.randn(3, 4)
+    torch.testing.assert_close(inverse.inverse(x), masked(x), rtol=0, atol=0)
+    torch.testing.assert_close(inverse(x), masked.inverse(x), rtol=0, atol=0)
+
+
+def test_glow_coupling_follows_the_paper():
+    coupling = GlowCoupling(4, width=8)
+    x = torch.randn(2, 4, 2, 2)
+    z, log_det = coupling(x)
+    torch.testing.assert_close(z[:, 2:], x[:, 2:] * torch.sigmoid(torch.tensor(2.0)))  # the last layer starts at zero
+    assert log_det.tolist() == pytest.approx([8 * math.log(1 / (1 + math.exp(-2)))] * 2, rel=1e-5)
+    coupling.conditioner.last.bias.data[:2] = 0.7
+    coupling.conditioner.last.log_scale.data.fill_(0.5)
+    expected = torch.sigmoid(torch.tensor(0.7 * math.exp(1.5) + 2))
+    torch.testing.assert_close(coupling(x)[0][:, 2:], x[:, 2:] * expected)
+
+
+def test_conditional_prior_is_the_density_of_the_half_that_leaves():
+    flow = away_from_identity(ConditionalPrior(4).double())
+    x = torch.randn(2, 4, 3, 3, dtype=torch.float64)
+    z, log_det = flow(x)
+    kept, leaves = x.chunk(2, 1)
+    mean, log_deviation = flow.conv(kept).chunk(2, 1)
+    density = Normal(mean, log_deviation.exp()).log_prob(leaves).flatten(1).sum(1)
+    torch.testing.assert_close(standard_normal_log_prob(z[:, 2:]) + log_det, density)
+    fresh = ConditionalPrior(4)
+    assert torch.equal(fresh(x.float())[0], x.float())
+
+
+def test_glow_is_initialised_by_data_at_every_depth():
+    """Data sets every ActNorm, those inside couplings and those of later scales too."""
+    flow = Glow(1, scales=2, steps=2, width=8)
+    x = 2 * torch.rand(64, 1, 8, 8) - 1
+    z = flow.initialize(x)
+    torch.testing.assert_close(z, flow(x)[0])
+    norms = [module for module in flow.modules() if isinstance(module, ActNorm)]
+    assert len(norms) == 2 * 2 * 3
+    assert all((norm.log_scale != 0).all() and (norm.shift != 0).all() for norm in norms)
+
+
+def test_glow_has_the_parameters_of_its_layers():
+    """In each step 2c of ActNorm, 2c^2 + c of the mix (triangles stored whole), and the coupling's network."""
+    flow = Glow(3, scales=3, steps=2, width=16)
+
+    def network(channels, out):
+        return 9 * channels * 16 + 2 * 16 + 16 * 16 + 2 * 16 + 9 * 16 * out + 2 * out
+
+    expected = 0
+    for c in (12, 24, 48):
+        expected += 2 * (2 * c + 2 * c * c + c + network(c // 2, c))
+        expected += 0 if c == 48 else 9 * c // 2 * c + 2 * c
+    assert sum(p.numel() for p in flow.parameters()) == expected
+
+
+def test_nice_has_the_size_of_flow_gans():
+    assert sum(p.numel() for p in NICE(1, layers=6).parameters()) == 23_162_352 + 784
+
+
+def test_nice_starts_with_centred_latents_of_one_common_scale():
+    flow = NICE(1, size=4, layers=1, width=8)
+    x = 2 * torch.rand(64, 1, 4, 4) - 1
+    x[:, :, 0] = -0.99 + 0.001 * torch.rand(64, 1, 4)  # nearly constant, and not to be blown up
+    z = flow.initialize(x)
+    torch.testing.assert_close(z, flow(x)[0])
+    torch.testing.assert_close(z.mean(0), torch.zeros(1, 4, 4), atol=1e-4, rtol=0)
+    assert z.square().mean().item() == pytest.approx(1.0, rel=1e-3)
+    assert z.std(0).min() < 0.01
+
+
+def test_nice_moves_even_and_odd_pixels_in_turns():
+    flow = NICE(1, size=4, couplings=1, layers=1, width=8, alpha=0.25)
+    away_from_identity(flow.flow.flows[1])
+    x = 2 * torch.rand(2, 1, 4, 4) - 1
+    z, y = flow(x)[0].flatten(1), Logit(0.25)(x)[0].flatten(1)
+    torch.testing.assert_close(z[:, 8:], y[:, ::2])  # the halves have changed places
+    assert (z[:, :8] != y[:, 1::2]).all()
+    with pytest.raises(ValueError, match=r"\(1, 5, 5\), but this NICE was made for \(1, 4, 4\)"):
+        flow(torch.zeros(1, 1, 5, 5))
+
+
+def test_invertible_conv_starts_as_a_rotation_and_agrees_with_a_convolution():
+    layer = InvertibleConv(6, seed=1)
+    weight = layer(torch.eye(6))[0].T
+    torch.testing.assert_close(weight @ weight.T, torch.eye(6), atol=1e-5, rtol=0)
+    assert layer(torch.zeros(1, 6))[1].item() == pytest.approx(0.0, abs=1e-5)
+    x = torch.randn(2, 6, 3, 4)
+    torch.testing.assert_close(layer(x)[0], F.conv2d(x, weight[:, :, None, None]))
+    with torch.autocast("cpu", torch.bfloat16):
+        z, log_det = layer(x)
+        assert z.dtype == log_det.dtype == torch.float32
+        torch.testing.assert_close(layer.inverse(z)[0], x, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("shape", [(4, 6, 6), (7,)])

@@ -19,6 +19,7 @@ from crossdomain.metrics import (
     CycleError,
     Diversity,
     FeatureDistance,
+    JacobianExtremes,
     ModeCoverage,
     NoiseSensitivity,
     ReconstructionHonesty,
@@ -40,7 +41,8 @@ class Evaluation(Callback):
     ``cycle_max_a, cycle_mean_a``   both directions, no guide            :class:`CycleError` of b2a(a2b(a))
     ``rh_a, sn_a``                  the same, images                     :class:`ReconstructionHonesty` of that cycle,
                                                                          :class:`NoiseSensitivity`
-    ``bits_per_dim_a``              ``log_prob``, images                 :class:`BitsPerDim`, one draw of noise
+    ``bits_per_dim_a``              a of the ``densities``, images       :class:`BitsPerDim`, one draw of noise
+    ``jacobian_min_a, ...max_a``    the same, asked for                  :class:`JacobianExtremes` of the flow
     ``accuracy_a2b``                ``label_a`` and a judge of b         of the judge on translated images
     ``accuracy_a``                  ``classify`` and ``label_a``         of the method on images as they are
     ``pixel_accuracy_a2b``          palette of a, a segmenter            :class:`SegmentationScore` of the segmenter
@@ -75,6 +77,8 @@ class Evaluation(Callback):
             default is half the smallest distance that there is between two styles of ``ToyFacades``.
         cycle_noise: sigma of ``sn``, on the scale [-1, 1]; the noise is the same for all images. 0 leaves ``sn`` and
             ``rh`` out, each of which costs one more translation.
+        jacobian: images of each domain at which ``jacobian_min`` and ``jacobian_max`` are computed, which takes seconds
+            for each; 0 leaves them out.
         fid: compute ``fid`` and ``kid``; needs the extra ``[fid]``, which downloads Inception weights.
     """
 
@@ -89,6 +93,7 @@ class Evaluation(Callback):
         coverage_samples: int = 20,
         mode_radius: float = 0.2,
         cycle_noise: float = 0.1,
+        jacobian: int = 0,
         fid: bool = False,
     ) -> None:
         self.pictures = pictures
@@ -105,6 +110,7 @@ class Evaluation(Callback):
         self.coverage_samples = coverage_samples
         self.mode_radius = mode_radius
         self.cycle_noise = cycle_noise
+        self.jacobian = jacobian
         self.fid = fid
         self._metrics: dict[tuple[str, str], Metric] = {}
         self._grid: Tensor | None = None
@@ -143,6 +149,7 @@ class Evaluation(Callback):
                 "rh": ReconstructionHonesty,
                 "sn": NoiseSensitivity,
                 "bits_per_dim": lambda: BitsPerDim(module.data_spec["levels"]),
+                "jacobian": lambda: JacobianExtremes(self.jacobian),
                 "accuracy": MeanMetric,
                 "segmentation": lambda: SegmentationScore(len(module.data_spec["palette"]["names"])),
                 "diversity": Diversity,
@@ -166,11 +173,13 @@ class Evaluation(Callback):
                 guide = self._guide(module, batch, target, len(images))
                 if not module.guided or guide is not None:
                     self._measure_direction(module, batch, direction, guide)
-            if hasattr(module, "log_prob"):
-                levels = module.data_spec["levels"]
+            if source in _densities(module) and images.ndim == 4:
                 noise = torch.rand(images.shape[1:], generator=torch.Generator().manual_seed(0)).to(images)
-                log_prob = module.log_prob(dequantize(images, levels, noise), source)
+                noisy = dequantize(images, module.data_spec["levels"], noise)
+                log_prob = module.log_prob(noisy, source)
                 self._metric("bits_per_dim", source, module).update(log_prob, images[0].numel())
+                if self.jacobian > 0:
+                    self._metric("jacobian", source, module).update(module.flow_of(source), noisy)
             if hasattr(module, "classify") and f"label_{source}" in batch:
                 right = module.classify(images).argmax(1) == batch[f"label_{source}"]
                 self._metric("accuracy", source, module).update(right.float())
@@ -264,7 +273,7 @@ class Evaluation(Callback):
         for kind, name in keys:
             value = self._metric(kind, name, module).compute()
             if isinstance(value, dict):
-                prefix = f"{kind}_" if kind in ("cycle", "reconstruction") else ""
+                prefix = f"{kind}_" if kind in ("cycle", "jacobian", "reconstruction") else ""
                 results |= {f"{prefix}{part}_{name}": number for part, number in value.items()}
             else:
                 results[f"{kind}_{name}"] = value[0] if kind == "kid" else value
@@ -283,6 +292,8 @@ class Evaluation(Callback):
     def grid(self, module: Any, batch: dict[str, Any]) -> Tensor | None:
         """Labelled rows of the first pictures of ``batch``: input, translation, truth and back; samples.
 
+        Samples are drawn at each of the method's ``temperatures``, where it names some.
+
         Returns:
             uint8 (3, height, width), or None when there is nothing to show.
         """
@@ -290,9 +301,12 @@ class Evaluation(Callback):
         rows: list[tuple[str, Tensor]] = []
         for source, target in (("a", "b"), ("b", "a")):
             images = batch.get(source)
-            if images is None or images.ndim != 4 or DIRECTIONS[source] not in module.directions:
+            if images is None or images.ndim != 4:
                 continue
             images = images[: self.pictures]
+            if DIRECTIONS[source] not in module.directions:
+                rows += [(names[source], images)] if source in _densities(module) else []
+                continue
             guide = self._guide(module, batch, target, len(images))
             rows.append((f"{names[source]}", images))
             if guide is not None:
@@ -312,8 +326,10 @@ class Evaluation(Callback):
             if DIRECTIONS[target] in module.directions and not module.guided:
                 rows.append((f"  back to\n  {names[source]}", module.translate(output, DIRECTIONS[target], seed=0)))
         if hasattr(module, "sample"):
-            samples = module.sample(self.pictures, seed=0)
-            rows += [(f"sampled\n{names[d]}", images) for d, images in samples.items() if images.ndim == 4]
+            for temperature in getattr(module, "temperatures", (1.0,)):
+                options, note = ({}, "") if temperature == 1.0 else ({"temperature": temperature}, f" at {temperature}")
+                samples = module.sample(self.pictures, seed=0, **options)
+                rows += [(f"sampled{note}\n{names[d]}", images) for d, images in samples.items() if images.ndim == 4]
         return labelled_grid(rows) if rows else None
 
     # --- Lightning's hooks -------------------------------------------------------------------------------------
@@ -378,6 +394,11 @@ class Evaluation(Callback):
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the metrics of the test split."""
         self._finish(trainer, pl_module, "test")
+
+
+def _densities(module: Any) -> tuple[str, ...]:
+    """The domains that the method has a likelihood for."""
+    return getattr(module, "densities", ())
 
 
 def _labels(module: Any) -> str | None:

@@ -2,26 +2,41 @@
 
 from crossdomain.flows.couplings import AdditiveCoupling, AffineCoupling, ConvConditioner, MLPConditioner
 from crossdomain.flows.flow import Flow, FlowSequence
+from crossdomain.flows.glow import ConditionalPrior, Glow, GlowConditioner, GlowCoupling
 from crossdomain.flows.image_flow import ImageFlow
-from crossdomain.flows.layers import ActNorm, Logit, Permutation, Squeeze, Unsqueeze, dequantize
+from crossdomain.flows.layers import ActNorm, InvertibleConv, Logit, Permutation, Squeeze, Unsqueeze, dequantize
+from crossdomain.flows.nice import NICE
 from crossdomain.flows.realnvp import ChannelCoupling, CheckerboardCoupling, RealNVP, ResidualConditioner
+from crossdomain.flows.vector import MADE, InverseAutoregressive, MaskedAutoregressive, Planar, Radial, VectorFlow
 
 __all__ = [
+    "MADE",
+    "NICE",
     "ActNorm",
     "AdditiveCoupling",
     "AffineCoupling",
     "ChannelCoupling",
     "CheckerboardCoupling",
+    "ConditionalPrior",
     "ConvConditioner",
     "Flow",
     "FlowSequence",
+    "Glow",
+    "GlowConditioner",
+    "GlowCoupling",
     "ImageFlow",
+    "InverseAutoregressive",
+    "InvertibleConv",
     "Logit",
     "MLPConditioner",
+    "MaskedAutoregressive",
     "Permutation",
+    "Planar",
+    "Radial",
     "RealNVP",
     "ResidualConditioner",
     "Squeeze",
     "Unsqueeze",
+    "VectorFlow",
     "dequantize",
 ]

@@ -81,6 +81,31 @@ class FlowSequence(Flow):
         return x
 
 
+class FirstHalf(Flow):
+    """Runs a flow on the first half of the channels and leaves the second as it is."""
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__()
+        self.flow = flow
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map the first half."""
+        first, second = x.chunk(2, 1)
+        first, log_det = self.flow(first)
+        return torch.cat([first, second], 1), log_det
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Map the first half back."""
+        first, second = z.chunk(2, 1)
+        first, log_det = self.flow.inverse(first)
+        return torch.cat([first, second], 1), log_det
+
+    def initialize(self, x: Tensor) -> Tensor:
+        """Initialise the flow on the first half."""
+        first, second = x.chunk(2, 1)
+        return torch.cat([self.flow.initialize(first), second], 1)
+
+
 def _run_each(maps: list[Map], x: Tensor) -> tuple[Tensor, Tensor]:
     total = x.new_zeros(len(x))
     for function in maps:

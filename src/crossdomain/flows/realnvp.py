@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-from crossdomain.flows.flow import Flow, FlowSequence
+from crossdomain.flows.flow import FirstHalf, Flow, FlowSequence
 from crossdomain.flows.layers import Logit, Permutation, Squeeze, Unsqueeze
 
 
@@ -143,26 +143,6 @@ class ChannelCoupling(_BatchNormCoupling):
         """Undo the scale, then the shift."""
         kept, moved, log_scale, shift = self._split(z)
         return self._join(kept, moved * (-log_scale).exp() - shift), -log_scale.flatten(1).sum(1)
-
-
-class FirstHalf(Flow):
-    """Runs a flow on the first half of the channels and leaves the second as it is."""
-
-    def __init__(self, flow: Flow) -> None:
-        super().__init__()
-        self.flow = flow
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map the first half."""
-        first, second = x.chunk(2, 1)
-        first, log_det = self.flow(first)
-        return torch.cat([first, second], 1), log_det
-
-    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Map the first half back."""
-        first, second = z.chunk(2, 1)
-        first, log_det = self.flow.inverse(first)
-        return torch.cat([first, second], 1), log_det
 
 
 def _by_position(channels: int) -> Tensor:

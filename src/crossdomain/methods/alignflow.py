@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from crossdomain.flows import Flow, ImageFlow, dequantize
-from crossdomain.losses import standard_normal_log_prob
 from crossdomain.method import Batch, NetworkFactory, Terms
 from crossdomain.methods.shared_latent import SharedLatent
 from crossdomain.networks import PatchCritic
@@ -85,11 +84,9 @@ class AlignFlow(SharedLatent):
         """Latents and log-densities of both domains, and translations from these latents."""
         levels = self.data_spec["levels"]
         a, b = dequantize(batch["a"], levels), dequantize(batch["b"], levels)
-        (latent_a, log_det_a), (latent_b, log_det_b) = self.flow_a(a), self.flow_b(b)
-        out = {
-            "log_prob_a": standard_normal_log_prob(latent_a) + log_det_a,
-            "log_prob_b": standard_normal_log_prob(latent_b) + log_det_b,
-        }
+        latent_a, log_prob_a = self.latents_and_log_prob(a, "a")
+        latent_b, log_prob_b = self.latents_and_log_prob(b, "b")
+        out = {"log_prob_a": log_prob_a, "log_prob_b": log_prob_b}
         if self.adversarial_weight > 0 or self.semantic_weight > 0:
             fake_a, fake_b = self.flow_a.inverse(latent_b)[0], self.flow_b.inverse(latent_a)[0]
             out |= {"a": a, "b": b, "fake_a": fake_a, "fake_b": fake_b}

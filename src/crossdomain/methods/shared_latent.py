@@ -7,62 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crossdomain.flows import Flow
-from crossdomain.losses import standard_normal_log_prob
+from crossdomain.methods.likelihood import Likelihood
 from crossdomain.methods.unpaired import Unpaired
 
 
-class SharedLatent(Unpaired):
+class SharedLatent(Likelihood, Unpaired):
     """A method with flows ``flow_a`` and ``flow_b`` from images to latents of the same shape, with prior N(0, I)."""
-
-    def _flow(self, domain: str) -> Flow:
-        if domain not in self.channels:
-            raise ValueError(f"There is no domain {domain!r}; the domains are 'a' and 'b'.")
-        return self.get_submodule(f"flow_{domain}")
 
     def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
         source, target = direction.split("2")
         return self.decode(self.encode(images, source), target)
-
-    @torch.no_grad()
-    def encode(self, images: Tensor, domain: str) -> Tensor:
-        """Latents (N, C, H, W) of images (N, C, H, W) in [-1, 1] of ``domain``, ``a`` or ``b``."""
-        flow = self._flow(domain)
-        self._check_images(images, domain)
-        return flow(images)[0]
-
-    @torch.no_grad()
-    def decode(self, latents: Tensor, domain: str) -> Tensor:
-        """Images (N, C, H, W) of ``domain``, unclamped, from latents of the same shape."""
-        return self._flow(domain).inverse(latents)[0]
-
-    @torch.no_grad()
-    def log_prob(self, images: Tensor, domain: str) -> Tensor:
-        """Log-density (N,) in nats of images (N, C, H, W) of ``domain``, with respect to the scale [-1, 1]."""
-        flow = self._flow(domain)
-        self._check_images(images, domain)
-        latents, log_det = flow(images)
-        return standard_normal_log_prob(latents) + log_det
-
-    @torch.no_grad()
-    def sample(
-        self, n: int, seed: int | None = None, temperature: float = 1.0, size: int | None = None
-    ) -> dict[str, Tensor]:
-        """Draw n latents and decode each into both domains: ``{"a": (n, C, H, W), "b": ...}``, unclamped.
-
-        Args:
-            n: how many.
-            seed: decides the latents; the global generator does when left out.
-            temperature: standard deviation of the latents.
-            size: height and width in pixels; those of the training images when left out.
-        """
-        size = size or self.data_spec["image_size"]
-        if size is None:
-            raise ValueError("The method has seen no data yet; give sample(..., size=) in pixels.")
-        generator = None if seed is None else torch.Generator().manual_seed(seed)
-        latents = temperature * torch.randn(n, self.channels["a"], size, size, generator=generator)
-        latents = latents.to(self.device, next(self.parameters()).dtype)
-        return {domain: self.decode(latents, domain) for domain in "ab"}
 
     @torch.no_grad()
     def interpolate(self, first: Tensor, last: Tensor, domain: str, steps: int = 8) -> dict[str, Tensor]:

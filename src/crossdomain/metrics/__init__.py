@@ -2,7 +2,7 @@
 
 from crossdomain.metrics.cycles import CycleError, NoiseSensitivity, ReconstructionHonesty
 from crossdomain.metrics.features import FeatureDistance
-from crossdomain.metrics.likelihood import BitsPerDim
+from crossdomain.metrics.likelihood import BitsPerDim, JacobianExtremes
 from crossdomain.metrics.segmentation import SegmentationScore
 from crossdomain.metrics.translation import Diversity, ModeCoverage, TranslationError
 
@@ -11,6 +11,7 @@ __all__ = [
     "CycleError",
     "Diversity",
     "FeatureDistance",
+    "JacobianExtremes",
     "ModeCoverage",
     "NoiseSensitivity",
     "ReconstructionHonesty",
