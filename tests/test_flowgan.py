@@ -17,13 +17,14 @@ from crossdomain.methods import FlowGAN
 from crossdomain.metrics import JacobianExtremes
 from crossdomain.metrics.likelihood import log_singular_values
 from crossdomain.networks import PatchCritic
+from crossdomain.objectives import LeastSquares, Wasserstein
 
 FLOW = partial(ImageFlow, scales=2, steps=2, width=8)
 CRITIC = partial(PatchCritic, width=8, layers=1, norm="none")
 
 
 def make(channels_a=1, channels_b=None, **options):
-    return FlowGAN(channels_a, channels_b, **{"flow": FLOW, "critic": CRITIC, **options})
+    return FlowGAN(channels_a, channels_b, **{"flow": FLOW, "critic": CRITIC, "objective": LeastSquares, **options})
 
 
 def batch(n=4):
@@ -243,10 +244,18 @@ def test_evaluation_looks_at_jacobians_where_asked_for(trainer):
         ({"adversarial_weight": 0.0, "likelihood_weight": 0.0}, "nothing to learn"),
         ({"domain": "c"}, r"domain is 'c' \(a or b\)"),
         ({"prior": "uniform"}, r"prior is 'uniform' \(gaussian or logistic\)"),
-        ({"critic_turns": 0}, "moves at least once"),
+        ({"critic_turns": 0}, "both are at least 1"),
     ],
 )
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message) as caught:
         make(**options)
     assert str(caught.value).count("\n") < 3
+
+
+def test_the_papers_objective_is_the_default(trainer):
+    method = FlowGAN(1, flow=FLOW, critic=CRITIC)
+    assert isinstance(method.objective, Wasserstein)
+    assert (method.objective.penalty.weight, method.critic_turns) == (10, 5)
+    trainer(limit_train_batches=1, limit_val_batches=0).fit(method, Digits(batch_size=4))
+    assert {name.partition("_")[0] for name in method.last_terms} == {"generator", "critic"}

@@ -9,7 +9,12 @@ from crossdomain.flows import Flow, ImageFlow, dequantize
 from crossdomain.method import Batch, NetworkFactory, Terms
 from crossdomain.methods.likelihood import PRIORS, Likelihood, Prior
 from crossdomain.networks import PatchCritic
-from crossdomain.objectives import LeastSquares, Objective
+from crossdomain.objectives import GradientPenalty, Objective, Wasserstein
+
+
+def wasserstein_with_penalty() -> Wasserstein:
+    """The paper's objective, WGAN-GP."""
+    return Wasserstein(penalty=GradientPenalty)
 
 
 class FlowGAN(Likelihood):
@@ -30,7 +35,7 @@ class FlowGAN(Likelihood):
         domain: the domain that is modelled; the other is not looked at.
         flow: makes f from the number of channels; the paper takes NICE on MNIST and RealNVP on CIFAR-10.
         critic: makes C from channels in and out.
-        objective: makes L_GAN.
+        objective: makes L_GAN; the paper's is WGAN-GP.
         prior: density of each latent, ``gaussian`` N(0, 1) or ``logistic``; the paper takes the latter with NICE.
         adversarial_weight: w.
         likelihood_weight: lambda, per nat of an image; the paper takes 1 on MNIST and 20 on CIFAR-10.
@@ -47,21 +52,19 @@ class FlowGAN(Likelihood):
         domain: Literal["a", "b"] = "a",
         flow: Callable[[int], Flow] = ImageFlow,
         critic: NetworkFactory = PatchCritic,
-        objective: Callable[[], Objective] = LeastSquares,
+        objective: Callable[[], Objective] = wasserstein_with_penalty,
         prior: Prior = "gaussian",
         adversarial_weight: float = 1.0,
         likelihood_weight: float = 1.0,
         critic_turns: int = 5,
         **options: Any,
     ) -> None:
-        super().__init__(channels_a, channels_b, **options)
+        super().__init__(channels_a, channels_b, critic_turns=critic_turns, **options)
         self.save_hyperparameters()
         if domain not in self.channels or prior not in PRIORS:
             raise ValueError(f"domain is {domain!r} (a or b) and prior is {prior!r} ({' or '.join(PRIORS)}).")
         if not adversarial_weight and not likelihood_weight:
             raise ValueError("All weights are 0, so there is nothing to learn.\nSet one of the weights above 0.")
-        if critic_turns < 1:
-            raise ValueError(f"critic_turns is {critic_turns}, but the critic moves at least once.")
         self.domain, self.densities = domain, (domain,)
         self.add_module(f"flow_{domain}", flow(self.channels[domain]))
         self.players = {"generator": (f"flow_{domain}",)}
@@ -72,11 +75,6 @@ class FlowGAN(Likelihood):
         self.prior = prior
         self.adversarial_weight = adversarial_weight
         self.likelihood_weight = likelihood_weight
-        self.critic_turns = critic_turns
-
-    def turns(self, player: str, round: int) -> int:
-        """The critic moves ``critic_turns`` times on each batch, and then the generator once."""
-        return self.critic_turns if player == "critic" else 1
 
     def prepare(self, loader: Iterable[Batch]) -> None:
         """Initialise the flow's ActNorms on the first images."""
@@ -104,4 +102,4 @@ class FlowGAN(Likelihood):
 
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Tell images from generated ones."""
-        return {"gan": self.objective.critic(self.critic(out["real"]), self.critic(out["fake"]))}
+        return {"gan": self.objective.critic_loss(self.critic, out["real"], out["fake"])}
