@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 from torch.autograd.functional import jacobian
+from torch.nn import functional as F
 
 from crossdomain.flows import (
     ActNorm,
@@ -14,14 +15,17 @@ from crossdomain.flows import (
     CheckerboardCoupling,
     FlowSequence,
     ImageFlow,
+    InvertibleConv,
     Logit,
     MLPConditioner,
     Permutation,
     RealNVP,
     Squeeze,
     Unsqueeze,
+    VectorFlow,
     dequantize,
 )
+from crossdomain.losses import standard_normal_log_prob
 
 FLOWS = {
     "act_norm": (lambda: ActNorm(3), (3, 4, 4)),
@@ -30,6 +34,8 @@ FLOWS = {
     "unsqueeze": (Unsqueeze, (8, 2, 2)),
     "permutation": (lambda: Permutation(6, seed=3), (6, 2, 2)),
     "logit": (lambda: Logit(0.05), (1, 4, 4)),
+    "invertible_conv": (lambda: InvertibleConv(5, seed=3), (5, 3, 2)),
+    "invertible_conv_vector": (lambda: InvertibleConv(4), (4,)),
     "affine_coupling": (lambda: AffineCoupling(4), (4, 4, 4)),
     "affine_coupling_odd": (lambda: AffineCoupling(3), (3, 4, 4)),
     "affine_coupling_vector": (lambda: AffineCoupling(5, MLPConditioner, log_scale_bound=3.0), (5,)),
@@ -37,6 +43,8 @@ FLOWS = {
     "image_flow": (lambda: ImageFlow(1, scales=2, steps=2, width=8), (1, 8, 8)),
     "image_flow_colour": (lambda: ImageFlow(3, scales=1, steps=3, width=8), (3, 4, 4)),
     "image_flow_recomputed": (lambda: ImageFlow(1, scales=2, steps=2, width=8, recompute=True), (1, 8, 8)),
+    "vector_flow": (lambda: VectorFlow(2, steps=3, width=8), (2,)),
+    "vector_flow_odd": (lambda: VectorFlow(5, steps=2, width=8), (5,)),
     "checkerboard_coupling": (lambda: CheckerboardCoupling(2, even=False, width=8, blocks=1), (2, 4, 4)),
     "channel_coupling": (lambda: ChannelCoupling(4, first=True, width=8, blocks=1), (4, 4, 4)),
     "realnvp": (lambda: RealNVP(1, scales=2, width=8, blocks=1), (1, 4, 4)),
@@ -82,6 +90,30 @@ def test_flow(name, tmp_path):
     other = make().double().eval()
     other.load_state_dict(torch.load(tmp_path / "flow.pt", weights_only=True))
     assert torch.equal(other(x)[0], z)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, shape) in FLOWS.items() if shape == (2,)])
+def test_densities_of_the_plane_integrate_to_one(name):
+    flow = away_from_identity(FLOWS[name][0]().double())
+    side = torch.linspace(-20, 20, 1001, dtype=torch.float64)
+    total = 0.0
+    for points in torch.cartesian_prod(side, side).split(200_000):
+        z, log_det = flow(points)
+        total += (standard_normal_log_prob(z) + log_det).exp().sum().item() * (side[1] - side[0]).item() ** 2
+    assert total == pytest.approx(1.0, abs=1e-3)
+
+
+def test_invertible_conv_starts_as_a_rotation_and_agrees_with_a_convolution():
+    layer = InvertibleConv(6, seed=1)
+    weight = layer(torch.eye(6))[0].T
+    torch.testing.assert_close(weight @ weight.T, torch.eye(6), atol=1e-5, rtol=0)
+    assert layer(torch.zeros(1, 6))[1].item() == pytest.approx(0.0, abs=1e-5)
+    x = torch.randn(2, 6, 3, 4)
+    torch.testing.assert_close(layer(x)[0], F.conv2d(x, weight[:, :, None, None]))
+    with torch.autocast("cpu", torch.bfloat16):
+        z, log_det = layer(x)
+        assert z.dtype == log_det.dtype == torch.float32
+        torch.testing.assert_close(layer.inverse(z)[0], x, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("shape", [(4, 6, 6), (7,)])

@@ -3,8 +3,9 @@
 from crossdomain.flows.couplings import AdditiveCoupling, AffineCoupling, ConvConditioner, MLPConditioner
 from crossdomain.flows.flow import Flow, FlowSequence
 from crossdomain.flows.image_flow import ImageFlow
-from crossdomain.flows.layers import ActNorm, Logit, Permutation, Squeeze, Unsqueeze, dequantize
+from crossdomain.flows.layers import ActNorm, InvertibleConv, Logit, Permutation, Squeeze, Unsqueeze, dequantize
 from crossdomain.flows.realnvp import ChannelCoupling, CheckerboardCoupling, RealNVP, ResidualConditioner
+from crossdomain.flows.vector import VectorFlow
 
 __all__ = [
     "ActNorm",
@@ -16,6 +17,7 @@ __all__ = [
     "Flow",
     "FlowSequence",
     "ImageFlow",
+    "InvertibleConv",
     "Logit",
     "MLPConditioner",
     "Permutation",
@@ -23,5 +25,6 @@ __all__ = [
     "ResidualConditioner",
     "Squeeze",
     "Unsqueeze",
+    "VectorFlow",
     "dequantize",
 ]

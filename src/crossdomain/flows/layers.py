@@ -103,6 +103,54 @@ class Permutation(Flow):
         return z[:, self.inverse_order], z.new_zeros(len(z))
 
 
+class InvertibleConv(Flow):
+    """A learned invertible mix of the channels, ``z = W x``, the same at every pixel (Glow, arXiv 1807.03039).
+
+    A 1x1 convolution on images (N, C, H, W), a matrix on vectors (N, C). ``W = P L (U + diag(s))``: P is a permutation
+    and stays, as do the signs of s; L is lower triangular with ones on its diagonal, U strictly upper triangular. So
+    ``log|det W|`` is the sum of ``log|s|``, and the inverse takes two triangular solves. W starts as a rotation, and
+    never runs in less than float32.
+
+    Args:
+        channels: size of axis 1.
+        seed: decides the rotation.
+    """
+
+    def __init__(self, channels: int, seed: int = 0) -> None:
+        super().__init__()
+        drawn = torch.randn(channels, channels, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        permutation, lower, upper = (m.float() for m in torch.linalg.lu(torch.linalg.qr(drawn).Q))
+        diagonal = upper.diagonal()
+        self.register_buffer("permutation", permutation)
+        self.register_buffer("sign", diagonal.sign())
+        self.lower = nn.Parameter(lower.tril(-1))
+        self.upper = nn.Parameter(upper.triu(1))
+        self.log_scale = nn.Parameter(diagonal.abs().log())
+
+    def _triangular(self) -> tuple[Tensor, Tensor]:
+        lower = self.lower.tril(-1) + torch.eye(len(self.lower), dtype=self.lower.dtype, device=self.lower.device)
+        return lower, self.upper.triu(1) + torch.diag(self.sign * self.log_scale.exp())
+
+    def _mixed(self, x: Tensor, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        """``matrix`` applied to axis 1 of ``x``, and log|det| of W on all pixels."""
+        mixed = (matrix @ x.reshape(*x.shape[:2], -1)).view(x.shape)
+        return mixed, (self.log_scale.sum() * x[0, 0].numel()).expand(len(x))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix the channels."""
+        with torch.autocast(x.device.type, enabled=False):
+            lower, upper = self._triangular()
+            return self._mixed(x, self.permutation @ lower @ upper)
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix the channels back."""
+        with torch.autocast(z.device.type, enabled=False):
+            lower, upper = self._triangular()
+            half = torch.linalg.solve_triangular(lower, self.permutation.T, upper=False, unitriangular=True)
+            x, log_det = self._mixed(z, torch.linalg.solve_triangular(upper, half, upper=True))
+            return x, -log_det
+
+
 class Logit(Flow):
     """Images in [-1, 1] to the real line: ``y = logit(alpha + (1 - 2 alpha) (x + 1) / 2)``.
 
