@@ -50,6 +50,8 @@ class SharedLatent(Unpaired):
     ) -> dict[str, Tensor]:
         """Draw n latents and decode each into both domains: ``{"a": (n, C, H, W), "b": ...}``, unclamped.
 
+        A method of vectors gives (n, D).
+
         Args:
             n: how many.
             seed: decides the latents; the global generator does when left out.
@@ -57,10 +59,12 @@ class SharedLatent(Unpaired):
             size: height and width in pixels; those of the training images when left out.
         """
         size = size or self.data_spec["image_size"]
-        if size is None:
+        vectors = self.data_spec["levels"] is None
+        if size is None and not vectors:
             raise ValueError("The method has seen no data yet; give sample(..., size=) in pixels.")
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        latents = temperature * torch.randn(n, self.channels["a"], size, size, generator=generator)
+        shape = (n, self.channels["a"]) if vectors else (n, self.channels["a"], size, size)
+        latents = temperature * torch.randn(shape, generator=generator)
         latents = latents.to(self.device, next(self.parameters()).dtype)
         return {domain: self.decode(latents, domain) for domain in "ab"}
 

@@ -2,6 +2,7 @@
 
 from crossdomain.metrics.cycles import CycleError, NoiseSensitivity, ReconstructionHonesty
 from crossdomain.metrics.likelihood import BitsPerDim
+from crossdomain.metrics.neighbours import NeighbourAccuracy
 from crossdomain.metrics.segmentation import SegmentationScore
 from crossdomain.metrics.translation import Diversity, ModeCoverage, TranslationError
 
@@ -10,6 +11,7 @@ __all__ = [
     "CycleError",
     "Diversity",
     "ModeCoverage",
+    "NeighbourAccuracy",
     "NoiseSensitivity",
     "ReconstructionHonesty",
     "SegmentationScore",
