@@ -122,6 +122,12 @@ class LRMF(Method):
         return self._gap(images, domain)
 
     @torch.no_grad()
+    def log_prob(self, images: Tensor, domain: str) -> Tensor:
+        """Log-density (N,) of ``domain`` by its private density, in nats."""
+        self._check_images(images, domain)
+        return self.get_submodule(f"private_{domain}")(images)
+
+    @torch.no_grad()
     def log_odds(self, images: Tensor) -> Tensor:
         """Logits (N,) of the optimal critic, that images seen in domain b are moved ones: log p_T(a) - log P_B.
 
