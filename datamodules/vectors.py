@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -158,11 +159,12 @@ class Moons(VectorData):
 class Embeddings(VectorData):
     """Embeddings of the pictures of two domains, read from a file that ``crossdomain embed`` writes.
 
-    They are whitened: the training vectors of both domains together get mean 0 and covariance 1, by one map for all
-    splits of both domains. So domains that overlapped still do, and differ as they did.
+    Each entry is standardised to mean 0 and deviation 1 over training vectors, which decide for all splits.
 
     Args:
         name: the file is ``root/embeddings/<name>.pt``.
+        standardize: each domain by itself (``apart``), so that domains which differ much still overlap, or both by one
+            map (``together``), so that they differ as they did.
         root: as everywhere.
         download: as everywhere; there is nothing to download.
         batch_size: vectors of each domain in a batch, in every process.
@@ -173,6 +175,7 @@ class Embeddings(VectorData):
     def __init__(
         self,
         name: str = "mnist_usps",
+        standardize: Literal["apart", "together"] = "apart",
         root: str | None = None,
         download: bool = False,
         batch_size: int = 256,
@@ -182,6 +185,9 @@ class Embeddings(VectorData):
         super().__init__(root, download, batch_size, num_workers, seed)
         self.path = self.root / "embeddings" / f"{name}.pt"
         self.name = name
+        if standardize not in ("apart", "together"):
+            raise ValueError(f"data.standardize is {standardize!r}, but has to be 'apart' or 'together'.")
+        self.standardize = standardize
         self._content: dict | None = None
 
     @property
@@ -208,13 +214,13 @@ class Embeddings(VectorData):
         return self.content["splits"]["train"]["a"]["a"].shape[1]
 
     def split(self, name: str) -> DomainImages:
-        """Whiten one split."""
-        train = self.content["splits"]["train"]
-        vectors = torch.cat([train[d][d] for d in "ab"]).double()
-        mean, root = vectors.mean(0), torch.linalg.cholesky(torch.cov(vectors.T).reshape([vectors.shape[1]] * 2))
+        """Standardise one split."""
+        train = {d: self.content["splits"]["train"][d][d] for d in "ab"}
+        if self.standardize == "together":
+            train = dict.fromkeys("ab", torch.cat(list(train.values())))
         fields = []
-        for domain in "ab":
-            whole = self.content["splits"][name][domain]
-            white = torch.linalg.solve_triangular(root, (whole[domain].double() - mean).T, upper=False).T
-            fields.append({**whole, domain: white.float().contiguous()})
+        for domain, vectors in train.items():
+            found = self.content["splits"][name][domain]
+            standard = (found[domain] - vectors.mean(0)) / vectors.std(0, correction=0).clamp_min(1e-6)
+            fields.append({**found, domain: standard})
         return DomainImages(*fields)

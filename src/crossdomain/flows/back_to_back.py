@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from crossdomain.flows.flow import Flow, FlowSequence
-from crossdomain.flows.image_flow import ImageFlow
+from crossdomain.flows.vector import VectorFlow
 
 
 class Inverse(Flow):
@@ -38,7 +38,7 @@ class BackToBack(FlowSequence):
         flow: makes each of the two from the number of channels.
     """
 
-    def __init__(self, channels: int, flow: Callable[[int], Flow] = ImageFlow) -> None:
+    def __init__(self, channels: int, flow: Callable[[int], Flow] = VectorFlow) -> None:
         first, second = flow(channels), flow(channels)
         second.load_state_dict(first.state_dict())
         super().__init__([first, Inverse(second)])

@@ -85,7 +85,13 @@ class LRMF(Method):
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Both domains with dequantization noise, and the gaps of both, (N,) each."""
         a, b = (dequantize(batch[d], self.data_spec["levels"]) for d in "ab")
-        return {"a": a, "b": b, "gap_a": self._gap(a, "a"), "gap_b": self._gap(b, "b")}
+        moved, log_det = self.flow(a)
+        if moved.requires_grad:
+            moved.register_hook(self._feel)
+        shared_a, shared_b = self.shared(torch.cat([moved, b])).split([len(a), len(b)])
+        with torch.no_grad():
+            private_a, private_b = self.private_a(a), self.private_b(b)
+        return {"a": a, "b": b, "gap_a": private_a - shared_a - log_det, "gap_b": private_b - shared_b}
 
     def density_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Each private density makes its own domain likely."""
@@ -94,16 +100,6 @@ class LRMF(Method):
     def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """What the shared density knows less than the private ones."""
         return {"gap_a": out["gap_a"].mean(), "gap_b": out["gap_b"].mean()}
-
-    def _gap(self, images: Tensor, domain: str) -> Tensor:
-        with torch.no_grad():
-            private = self.get_submodule(f"private_{domain}")(images)
-        if domain == "b":
-            return private - self.shared(images)
-        moved, log_det = self.flow(images)
-        if moved.requires_grad:
-            moved.register_hook(self._feel)
-        return private - self.shared(moved) - log_det
 
     def _feel(self, gradient: Tensor) -> None:
         """Average, over about a hundred rounds, the gradient of the loss with respect to a shift of T(a)."""
@@ -118,8 +114,11 @@ class LRMF(Method):
     @torch.no_grad()
     def gap(self, images: Tensor, domain: str) -> Tensor:
         """What the shared density knows less of images of ``domain`` than the private one: (N,), in nats."""
-        self._check_images(images, domain)
-        return self._gap(images, domain)
+        private = self.log_prob(images, domain)
+        if domain == "b":
+            return private - self.shared(images)
+        moved, log_det = self.flow(images)
+        return private - self.shared(moved) - log_det
 
     @torch.no_grad()
     def log_prob(self, images: Tensor, domain: str) -> Tensor:
@@ -157,6 +156,6 @@ class LRMF(Method):
         else:
             why = (
                 f"The gradient has vanished (pull {self.pull:.2g}): the domains do not overlap, or the flow is stiff.\n"
-                "Start from domains that overlap (normalise both alike), or give model.flow more room."
+                "Start from domains that overlap (standardise each), or give model.flow more room."
             )
         rank_zero_warn(f"val/certificate is {certificate:.3f} nats, and 0 where domains are aligned. {why}")
