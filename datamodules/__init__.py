@@ -6,6 +6,7 @@ from .digits import Digits
 from .folders import Cityscapes, Facades, Maps, PairedFolder, UnpairedFolder
 from .loading import DomainImages, Draw, DrawSampler, ResumableLoader, make_loader
 from .toy_facades import ToyFacades
+from .vectors import Embeddings, Gaussians, Moons, VectorData
 
 __all__ = [
     "Cityscapes",
@@ -15,11 +16,15 @@ __all__ = [
     "DomainImages",
     "Draw",
     "DrawSampler",
+    "Embeddings",
     "Facades",
+    "Gaussians",
     "Maps",
+    "Moons",
     "PairedFolder",
     "ResumableLoader",
     "ToyFacades",
     "UnpairedFolder",
+    "VectorData",
     "make_loader",
 ]

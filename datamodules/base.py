@@ -17,23 +17,23 @@ from .loading import DrawSampler, make_loader
 class DomainData(LightningDataModule):
     """Two domains, split into train, val and test.
 
-    A batch is a dict. ``a`` and ``b`` are float32 (N, C, H, W) in [-1, 1]; ``label_a`` and ``label_b`` int64 (N,);
-    ``truth_b`` is what ``a`` should become and ``truth_a`` what ``b`` should become, where known, and ``truths_b`` and
-    ``truths_a``, (N, M, C, H, W), are all that they could become, where that is several; ``path_a`` and ``path_b`` are
-    lists of str that name the images.
+    A batch is a dict. ``a`` and ``b`` are float32 (N, C, H, W) in [-1, 1], or vectors (N, D); ``label_a`` and
+    ``label_b`` int64 (N,); ``truth_b`` is what ``a`` should become and ``truth_a`` what ``b`` should become, where
+    known, and ``truths_b`` and ``truths_a``, (N, M, C, H, W), are all that they could become, where that is several;
+    ``path_a`` and ``path_b`` are lists of str that name the images.
 
     Args:
         root: folder with the data; the environment variable ``CROSSDOMAIN_DATA``, else ``data``, when left out.
         download: fetch what is missing below ``root``.
         batch_size: images of each domain in a batch, in every process.
         num_workers: processes that load; 0 loads in the training process.
-        image_size: height and width in pixels.
+        image_size: height and width in pixels; None for vectors.
         seed: decides the order of training images, together with the epoch.
 
     Attributes:
         domains: names of domain a and b.
         channels: channels of both domains.
-        levels: how many values a pixel can take.
+        levels: how many values a pixel can take; None for vectors, which are no stored values.
         resize_filter: what brings images to ``image_size``.
         evaluation_batch_size: images in a batch of val and test; ``batch_size`` where None.
         palette: where one domain shows classes by colours: ``domain``, ``names``, ``colours`` (red, green and blue of
@@ -42,7 +42,7 @@ class DomainData(LightningDataModule):
 
     domains: tuple[str, str]
     channels: int
-    levels: int = 256
+    levels: int | None = 256
     resize_filter: str = "bicubic"
     evaluation_batch_size: int | None = None
     palette: dict[str, Any] | None = None
@@ -53,11 +53,11 @@ class DomainData(LightningDataModule):
         download: bool = False,
         batch_size: int = 64,
         num_workers: int = 0,
-        image_size: int = 32,
+        image_size: int | None = 32,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if batch_size < 1 or image_size < 1 or num_workers < 0:
+        if batch_size < 1 or (image_size is not None and image_size < 1) or num_workers < 0:
             raise ValueError(
                 f"data.batch_size is {batch_size}, image_size {image_size} and num_workers {num_workers}; "
                 "the first two are at least 1, the last at least 0."

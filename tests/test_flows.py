@@ -15,6 +15,8 @@ from crossdomain.flows import (
     ActNorm,
     AdditiveCoupling,
     AffineCoupling,
+    AffineFlow,
+    BackToBack,
     ChannelCoupling,
     CheckerboardCoupling,
     ConditionalPrior,
@@ -81,6 +83,8 @@ FLOWS = {
     "channel_coupling": (lambda: ChannelCoupling(4, first=True, width=8, blocks=1), (4, 4, 4)),
     "realnvp": (lambda: RealNVP(1, scales=2, width=8, blocks=1), (1, 4, 4)),
     "realnvp_three_scales": (lambda: RealNVP(1, scales=3, width=8, blocks=1), (1, 8, 8)),
+    "affine_flow": (lambda: AffineFlow(4), (4,)),
+    "back_to_back": (lambda: BackToBack(1, partial(ImageFlow, scales=1, steps=1, width=4)), (1, 4, 4)),
     "sequence": (lambda: FlowSequence([ActNorm(4), Permutation(4), AdditiveCoupling(4)]), (4, 2, 2)),
 }
 

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.nn import functional as F
 
+from crossdomain.evaluation import clamped
 from crossdomain.method import Batch, Method, NetworkFactory, Terms, companion
 from crossdomain.networks import ConvClassifier
 
@@ -83,7 +84,7 @@ class DomainClassifier(Method):
             raise ValueError(f"The training batch has no labels of domain {domain}; use a datamodule with labels.")
         images = batch[domain]
         if self._translator:
-            images = self._translator[0].to(self.device).translate(images, self.train_on).clamp(-1, 1)
+            images = clamped(self._translator[0].to(self.device).translate(images, self.train_on))
         return {"logits": self.network(images), "labels": batch[f"label_{domain}"]}
 
     def classifier_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
@@ -92,7 +93,7 @@ class DomainClassifier(Method):
 
     @torch.no_grad()
     def classify(self, images: Tensor) -> Tensor:
-        """Logits (N, classes) of images (N, C, H, W) in [-1, 1] of either domain."""
+        """Logits (N, classes) of images (N, C, H, W) in [-1, 1], or vectors (N, D), of either domain."""
         self._check_images(images, "b")
         return self.network(images)
 

@@ -86,6 +86,14 @@ def _adapt(options: argparse.Namespace) -> None:
     print(adapt(str(recipe), options.seed, options.semantic))
 
 
+def _embed(options: argparse.Namespace) -> None:
+    recipe, checkpoint = hub.find_recipe(options.config), hub.find_checkpoint(options.checkpoint)
+    from crossdomain.pipeline import embed
+
+    path, length = embed(str(recipe), str(checkpoint), options.output)
+    print(f"Wrote embeddings of length {length} to {path}")
+
+
 @contextmanager
 def _notes() -> Iterator[None]:
     """Show warnings of what is done inside as notes."""
@@ -181,7 +189,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def crossdomain(args: list[str] | None = None) -> None:
-    """The ``crossdomain`` command: list, translate, compare, adapt, look after data, exchange official weights."""
+    """The ``crossdomain`` command: list, translate, compare, adapt, embed, look after data, exchange weights."""
     parser = argparse.ArgumentParser("crossdomain", description="A model zoo for moving images between domains.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -193,6 +201,11 @@ def crossdomain(args: list[str] | None = None) -> None:
         "--semantic", action="store_true", help="semantic consistency, with the classifier trained on the source"
     )
     adapt.set_defaults(action=_adapt)
+    embed = commands.add_parser("embed", help="encode a whole dataset, for methods that work on vectors")
+    embed.add_argument("checkpoint", help="an autoencoder: its path, or a name of the zoo")
+    embed.add_argument("--config", required=True, help="the recipe it was trained by, which names the data")
+    embed.add_argument("--output", help="file to write (default: embeddings/<data>.pt below the data's root)")
+    embed.set_defaults(action=_embed)
     translate = commands.add_parser("translate", help="translate image files, at their own size")
     translate.add_argument("model", help=CHECKPOINT_HELP)
     translate.add_argument("paths", nargs="+", help="image files, folders, patterns")

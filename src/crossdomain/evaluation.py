@@ -13,7 +13,7 @@ from torchmetrics import MeanMetric, Metric
 
 from crossdomain import serialization
 from crossdomain.flows import dequantize
-from crossdomain.grid import labelled_grid
+from crossdomain.grid import labelled_grid, scatter_plots
 from crossdomain.metrics import (
     BitsPerDim,
     CycleError,
@@ -21,6 +21,7 @@ from crossdomain.metrics import (
     FeatureDistance,
     JacobianExtremes,
     ModeCoverage,
+    NeighbourAccuracy,
     NoiseSensitivity,
     ReconstructionHonesty,
     SegmentationScore,
@@ -43,7 +44,11 @@ class Evaluation(Callback):
                                                                          :class:`NoiseSensitivity`
     ``bits_per_dim_a``              a of the ``densities``, images       :class:`BitsPerDim`, one draw of noise
     ``jacobian_min_a, ...max_a``    the same, asked for                  :class:`JacobianExtremes` of the flow
+    ``log_prob_a``                  a of the ``densities``, vectors      mean, in nats
+    ``gap_a, gap_b, certificate``   ``gap``                              means and their sum, in nats; the domains are
+                                                                         aligned where it is 0
     ``accuracy_a2b``                ``label_a`` and a judge of b         of the judge on translated images
+    ``neighbour_accuracy_a2b``      vectors, both labels                 :class:`NeighbourAccuracy` among b
     ``accuracy_a``                  ``classify`` and ``label_a``         of the method on images as they are
     ``pixel_accuracy_a2b``          palette of a, a segmenter            :class:`SegmentationScore` of the segmenter
                                     palette of b, ``truth_b``            the same by the nearest colours
@@ -52,6 +57,7 @@ class Evaluation(Callback):
     ``reconstruction_mse_a2b``      ``accepts_guide``, ``truth_b``       the truth is the guide
     ``nearest_mse_a2b``             the batch has ``truths_b``           :class:`ModeCoverage`
     ``modes_covered_a2b``           the same                             of all samples of an input together
+    ``reconstruction_mse_a``        ``reconstruct``                      :class:`TranslationError` of it
     ``fid_a2b, kid_a2b``            asked for                            torchmetrics, Inception features
     ``frechet_judge_a2b``           asked for, a judge of b              :class:`FeatureDistance`, the judge's features
     ``kernel_judge_a2b``            the same                             the same
@@ -59,7 +65,8 @@ class Evaluation(Callback):
 
     and likewise with a and b exchanged; ``class_accuracy`` and ``class_iou`` go with ``pixel_accuracy``.
     Networks of judges, segmenters and features live here, not in the method's state. Once an epoch, the first images of
-    the val split go to TensorBoard as one grid: input, translation, truth, and back. The HParams tab gets one row for
+    the val split go to TensorBoard as one grid: input, translation, truth, and back; vectors as scatter plots of the
+    first batch. So they do before the training, as step 0. The HParams tab gets one row for
     each run.
 
     Args:
@@ -151,6 +158,9 @@ class Evaluation(Callback):
                 "bits_per_dim": lambda: BitsPerDim(module.data_spec["levels"]),
                 "jacobian": lambda: JacobianExtremes(self.jacobian),
                 "accuracy": MeanMetric,
+                "neighbour_accuracy": NeighbourAccuracy,
+                "log_prob": MeanMetric,
+                "gap": MeanMetric,
                 "segmentation": lambda: SegmentationScore(len(module.data_spec["palette"]["names"])),
                 "diversity": Diversity,
                 "coverage": lambda: ModeCoverage(self.mode_radius),
@@ -173,13 +183,24 @@ class Evaluation(Callback):
                 guide = self._guide(module, batch, target, len(images))
                 if not module.guided or guide is not None:
                     self._measure_direction(module, batch, direction, guide)
-            if source in _densities(module) and images.ndim == 4:
-                noise = torch.rand(images.shape[1:], generator=torch.Generator().manual_seed(0)).to(images)
-                noisy = dequantize(images, module.data_spec["levels"], noise)
+            back = DIRECTIONS[target]
+            if back in module.directions and images.ndim == 2 and f"label_{source}" in batch:
+                neighbours = self._metric("neighbour_accuracy", back, module)
+                neighbours.update(images, batch[f"label_{source}"], translated=False)
+            noise = torch.rand(images.shape[1:], generator=torch.Generator().manual_seed(0)).to(images)
+            noisy = dequantize(images, module.data_spec["levels"], noise)
+            if source in _densities(module):
                 log_prob = module.log_prob(noisy, source)
-                self._metric("bits_per_dim", source, module).update(log_prob, images[0].numel())
-                if self.jacobian > 0:
+                if images.ndim == 4:
+                    self._metric("bits_per_dim", source, module).update(log_prob, images[0].numel())
+                else:
+                    self._metric("log_prob", source, module).update(log_prob)
+                if self.jacobian > 0 and hasattr(module, "flow_of"):
                     self._metric("jacobian", source, module).update(module.flow_of(source), noisy)
+            if hasattr(module, "gap"):
+                self._metric("gap", source, module).update(module.gap(noisy, source))
+            if hasattr(module, "reconstruct"):
+                self._metric("reconstruction", source, module).update(module.reconstruct(images, source), images)
             if hasattr(module, "classify") and f"label_{source}" in batch:
                 right = module.classify(images).argmax(1) == batch[f"label_{source}"]
                 self._metric("accuracy", source, module).update(right.float())
@@ -202,18 +223,21 @@ class Evaluation(Callback):
             if target == _labels(module):
                 nearest = nearest_class(output, module.data_spec["palette"]["colours"])
                 self._score(module, direction, nearest, truth)
+        if images.ndim == 2 and f"label_{source}" in batch:
+            neighbours = self._metric("neighbour_accuracy", direction, module)
+            neighbours.update(output, batch[f"label_{source}"], translated=True)
         if self.segmenter is not None and source == _labels(module):
             segmenter = self.segmenter.to(module.device)
             self._score(module, direction, segmenter.segment(output.clamp(-1, 1)).argmax(1), images)
         if DIRECTIONS[target] in module.directions and not module.guided:
             self._measure_cycle(module, images, output, direction)
         if target in self.judges:
-            judge, clamped = self.judges[target].to(module.device), output.clamp(-1, 1)
+            judge, shown = self.judges[target].to(module.device), clamped(output)
             if f"label_{source}" in batch:
-                right = judge.classify(clamped).argmax(1) == batch[f"label_{source}"]
+                right = judge.classify(shown).argmax(1) == batch[f"label_{source}"]
                 self._metric("accuracy", direction, module).update(right.float())
             if self.judge_distances:
-                self._metric("judge", direction, module).update(judge.features(clamped), real=False)
+                self._metric("judge", direction, module).update(judge.features(shown), real=False)
         if module.multimodal:
             self._metric("diversity", direction, module).update(many[:, : self.samples])
         if truths is not None:
@@ -277,11 +301,13 @@ class Evaluation(Callback):
                 results |= {f"{prefix}{part}_{name}": number for part, number in value.items()}
             else:
                 results[f"{kind}_{name}"] = value[0] if kind == "kid" else value
+        if {"gap_a", "gap_b"} <= results.keys():
+            results["certificate"] = results["gap_a"] + results["gap_b"]
         return results
 
     def _finish(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         results = self._results(trainer, module)
-        bar = ("mse", "accuracy", "bits_per_dim", "class_iou")
+        bar = ("mse", "accuracy", "bits_per_dim", "class_iou", "certificate")
         for name, value in results.items():
             module.log(f"{stage}/{name}", value, prog_bar=name.startswith(bar), sync_dist=trainer.world_size > 1)
         self._metrics.clear()
@@ -292,12 +318,15 @@ class Evaluation(Callback):
     def grid(self, module: Any, batch: dict[str, Any]) -> Tensor | None:
         """Labelled rows of the first pictures of ``batch``: input, translation, truth and back; samples.
 
+        Vectors are drawn as points, coloured by label: both domains, and each translation over its target domain.
         Samples are drawn at each of the method's ``temperatures``, where it names some.
 
         Returns:
             uint8 (3, height, width), or None when there is nothing to show.
         """
         names = dict(zip("ab", module.data_spec["domains"], strict=True))
+        if any(domain in batch and batch[domain].ndim == 2 for domain in "ab"):
+            return self._plots(module, batch, names)
         rows: list[tuple[str, Tensor]] = []
         for source, target in (("a", "b"), ("b", "a")):
             images = batch.get(source)
@@ -325,12 +354,27 @@ class Evaluation(Callback):
                 rows.append(("  truth", truth))
             if DIRECTIONS[target] in module.directions and not module.guided:
                 rows.append((f"  back to\n  {names[source]}", module.translate(output, DIRECTIONS[target], seed=0)))
+        if hasattr(module, "reconstruct"):
+            for domain in "ab":
+                if domain in batch:
+                    images = batch[domain][: self.pictures]
+                    rows += [(names[domain], images), ("  again", module.reconstruct(images, domain))]
         if hasattr(module, "sample"):
             for temperature in getattr(module, "temperatures", (1.0,)):
                 options, note = ({}, "") if temperature == 1.0 else ({"temperature": temperature}, f" at {temperature}")
                 samples = module.sample(self.pictures, seed=0, **options)
                 rows += [(f"sampled{note}\n{names[d]}", images) for d, images in samples.items() if images.ndim == 4]
         return labelled_grid(rows) if rows else None
+
+    def _plots(self, module: Any, batch: dict[str, Any], names: dict[str, str]) -> Tensor:
+        points = {name: (batch[d], batch.get(f"label_{d}")) for d, name in names.items() if d in batch}
+        plots = {name: [part] for name, part in points.items()}
+        for source, target in (("a", "b"), ("b", "a")):
+            if source in batch and target in batch and DIRECTIONS[source] in module.directions and not module.guided:
+                output = module.translate(batch[source], DIRECTIONS[source], seed=0)
+                title = f"{names[source]} to {names[target]}"
+                plots[title] = [(batch[target], None), (output, batch.get(f"label_{source}"))]
+        return scatter_plots(plots)
 
     # --- Lightning's hooks -------------------------------------------------------------------------------------
 
@@ -349,17 +393,18 @@ class Evaluation(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Measure the batch; draw the first one."""
+        """Measure the batch; draw the first one, before the training also."""
         self._measure(pl_module, batch)
-        if batch_idx == 0 and self.pictures and trainer.is_global_zero and not trainer.sanity_checking:
+        resumed = trainer.sanity_checking and pl_module.rounds > 0
+        if batch_idx == 0 and self.pictures and trainer.is_global_zero and not resumed:
             self._grid = self.grid(pl_module, batch)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the metrics of the val split, and the grid."""
         if trainer.sanity_checking:
             self._metrics.clear()
-            return
-        self._finish(trainer, pl_module, "val")
+        else:
+            self._finish(trainer, pl_module, "val")
         for logger in trainer.loggers:
             if self._grid is not None and isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("val/grid", self._grid, pl_module.rounds)
@@ -399,6 +444,11 @@ class Evaluation(Callback):
 def _densities(module: Any) -> tuple[str, ...]:
     """The domains that the method has a likelihood for."""
     return getattr(module, "densities", ())
+
+
+def clamped(images: Tensor) -> Tensor:
+    """Images (N, C, H, W) in [-1, 1]; vectors (N, D), which have no bounds, as they are."""
+    return images.clamp(-1, 1) if images.ndim == 4 else images
 
 
 def _labels(module: Any) -> str | None:

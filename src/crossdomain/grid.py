@@ -1,8 +1,8 @@
-"""Labelled rows and columns of pictures, for people to look at."""
+"""Labelled rows and columns of pictures, and plots of points, for people to look at."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -33,6 +33,47 @@ def labelled_grid(rows: Sequence[tuple[str, Tensor]], smallest: int = 48) -> Ten
     width = max(strip.shape[2] for strip in strips)
     padded = [F.pad(strip, (0, width - strip.shape[2]), value=255) for strip in strips]
     return torch.cat(padded, 1).round().to(torch.uint8)
+
+
+def scatter_plots(plots: Mapping[str, Sequence[tuple[Tensor, Tensor | None]]], side: int = 320) -> Tensor:
+    """Draw sets of vectors as points, one plot beside the other, on the same axes.
+
+    The first two plots decide the limits and, for vectors of more than two dimensions, the plane to project on (their
+    principal axes), so that pictures of the same data can be compared.
+
+    Args:
+        plots: of each title the sets to draw over each other: vectors (N, D), and labels (N,) that colour them; sets
+            without labels are grey.
+        side: height and width of a plot in pixels.
+
+    Returns:
+        uint8 (3, side, side * number of plots).
+    """
+    from matplotlib import colormaps  # slow to import, so only where it is needed
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    first = torch.cat([vectors for sets in list(plots.values())[:2] for vectors, _ in sets]).detach().float().cpu()
+    centre, axes = torch.zeros(1), torch.eye(first.shape[1], 2)
+    if first.shape[1] > 2:
+        centre = first.mean(0)
+        axes = torch.linalg.svd(first - centre, full_matrices=False).Vh[:2].T
+    seen = (first - centre) @ axes
+    margin = 0.15 * (seen.amax(0) - seen.amin(0)).max()
+    low, high = (seen.amin(0) - margin).tolist(), (seen.amax(0) + margin).tolist()
+    figure = Figure(figsize=(len(plots) * side / 100, side / 100), dpi=100, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(plots), sharex=True, sharey=True, squeeze=False)[0]
+    for panel, (title, sets) in zip(panels, plots.items(), strict=True):
+        panel.set_title(title, fontsize=10)
+        panel.set(aspect="equal", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+        for vectors, labels in sets:
+            x, y = ((vectors.detach().float().cpu() - centre) @ axes).T.numpy()
+            colours = "0.75" if labels is None else colormaps["tab10"](labels.cpu().numpy() % 10)
+            panel.scatter(x, y, c=colours, s=4, linewidths=0)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 
 def labelled_columns(columns: Sequence[tuple[str, Tensor]], smallest: int = 96) -> Tensor:

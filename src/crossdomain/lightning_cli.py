@@ -22,7 +22,9 @@ from torch.optim.lr_scheduler import LRScheduler
 
 # Imported so that a recipe can name these classes without their modules.
 import crossdomain.adaptation
+import crossdomain.autoencoder
 import crossdomain.datamodules
+import crossdomain.densities
 import crossdomain.flows
 import crossdomain.methods
 import crossdomain.networks

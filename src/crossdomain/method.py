@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from crossdomain import serialization
-from crossdomain.evaluation import Evaluation
+from crossdomain.evaluation import Evaluation, clamped
 from crossdomain.objectives import Objective
 from crossdomain.optimization import OptimizerFactory, ScheduleFactory, adam
 from crossdomain.pool import ImagePool
@@ -481,9 +481,9 @@ class Method(LightningModule, ABC):
     test_step = validation_step
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Translations of the batch by direction, (N, C, H, W) each, in [-1, 1]."""
+        """Translations of the batch by direction: (N, C, H, W) each, in [-1, 1], or (N, D)."""
         sources = [(d, d[0]) for d in self.directions if d[0] in batch]
-        return {direction: self.translate(batch[source], direction).clamp(-1, 1) for direction, source in sources}
+        return {direction: clamped(self.translate(batch[source], direction)) for direction, source in sources}
 
     # --- checkpoints -------------------------------------------------------------------------------------------
 

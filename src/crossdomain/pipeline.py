@@ -1,11 +1,14 @@
-"""The domain adaptation table: a method, three classifiers, and what they reach on the target domain."""
+"""What takes several runs: the domain adaptation table, and embeddings of a whole dataset."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossdomain import hub
+import torch
+
+from crossdomain import hub, serialization
+from crossdomain.datamodules import DrawSampler, make_loader
 from crossdomain.lightning_cli import run
 
 ROWS = {
@@ -93,5 +96,41 @@ def adapt(recipe: str, seed: int = 0, semantic: bool = False) -> AdaptationTable
     method, _ = _test(recipe, checkpoint)
     train_and_test("adapted", "--model.translator", str(checkpoint))
     train_and_test("target only")
-    shown = ("mse_a2b", "mse_b2a", "cycle_max_a", "cycle_max_b", "bits_per_dim_a", "bits_per_dim_b")
+    shown = ("mse_a2b", "mse_b2a", "cycle_max_a", "cycle_max_b", "bits_per_dim_a", "bits_per_dim_b", "certificate")
     return AdaptationTable({k: method[k] for k in shown if k in method}, accuracy, images, checkpoint, Path("runs"))
+
+
+@torch.no_grad()
+def embed(recipe: str, checkpoint: str, output: str | None = None, batch_size: int = 1000) -> tuple[Path, int]:
+    """Encode the pictures of a recipe's data, all splits of both domains, and write them for ``Embeddings``.
+
+    Args:
+        recipe: path of the recipe that the encoder was trained by.
+        checkpoint: path of the encoder: a method that has ``encode``, such as ``SharedAutoencoder``.
+        output: file to write; ``embeddings/<data>.pt`` below the data's root when left out, with the recipe's name
+            being ``<method>_<data>.yaml``.
+        batch_size: pictures encoded together.
+
+    Returns:
+        The file, and the length of an embedding.
+    """
+    tested = run(["test", "--config", recipe, "--ckpt_path", checkpoint, "--trainer.logger", "false"])
+    method, data = tested.model.eval(), tested.datamodule
+    if not hasattr(method, "encode"):
+        raise ValueError(f"{checkpoint!r} is a {type(method).__name__}, which cannot encode.\nGive an autoencoder.")
+    splits: dict[str, dict[str, dict]] = {}
+    for name in ("train", "val", "test"):
+        dataset = data.split(name)
+        sampler = DrawSampler(*dataset.lengths(), training=False)
+        parts: dict[str, dict[str, list]] = {"a": {}, "b": {}}
+        for batch in make_loader(dataset, sampler, batch_size=batch_size):
+            for domain in "ab":
+                if domain in batch:
+                    vectors = method.encode(batch[domain].to(method.device), domain).flatten(1).cpu()
+                    parts[domain].setdefault(domain, []).append(vectors)
+                if (label := f"label_{domain}") in batch:
+                    parts[domain].setdefault(label, []).append(batch[label])
+        splits[name] = {d: {key: torch.cat(values) for key, values in parts[d].items()} for d in "ab"}
+    path = Path(output or data.root / "embeddings" / f"{Path(recipe).stem.partition('_')[2]}.pt")
+    serialization.write_plain({"domains": list(data.domains), "splits": splits}, path)
+    return path, splits["train"]["a"]["a"].shape[1]

@@ -1,5 +1,7 @@
 """Invertible networks. The contract is :class:`Flow`; a flow for images is made by ``(channels) -> Flow``."""
 
+from crossdomain.flows.affine import AffineFlow
+from crossdomain.flows.back_to_back import BackToBack, Inverse
 from crossdomain.flows.couplings import AdditiveCoupling, AffineCoupling, ConvConditioner, MLPConditioner
 from crossdomain.flows.flow import Flow, FlowSequence
 from crossdomain.flows.glow import ConditionalPrior, Glow, GlowConditioner, GlowCoupling
@@ -15,6 +17,8 @@ __all__ = [
     "ActNorm",
     "AdditiveCoupling",
     "AffineCoupling",
+    "AffineFlow",
+    "BackToBack",
     "ChannelCoupling",
     "CheckerboardCoupling",
     "ConditionalPrior",
@@ -25,6 +29,7 @@ __all__ = [
     "GlowConditioner",
     "GlowCoupling",
     "ImageFlow",
+    "Inverse",
     "InverseAutoregressive",
     "InvertibleConv",
     "Logit",

@@ -187,17 +187,19 @@ def _inside(x: Tensor) -> Tensor:
     return x.clamp(-end, end)
 
 
-def dequantize(images: Tensor, levels: int = 256, noise: Tensor | None = None) -> Tensor:
+def dequantize(images: Tensor, levels: int | None = 256, noise: Tensor | None = None) -> Tensor:
     """Spread each stored value over its bin: ``(v + u) / levels`` with u uniform in [0, 1), back in [-1, 1].
 
     Args:
         images: (N, C, H, W) in [-1, 1], whose values are ``2 v / (levels - 1) - 1`` for whole ``v``.
-        levels: how many values a pixel can take; 256 for 8-bit images.
+        levels: how many values a pixel can take; 256 for 8-bit images; None for vectors, which come back as they are.
         noise: u, of a shape that broadcasts to that of the images; drawn anew when left out.
 
     Returns:
         Images in [-1, 1) whose density bounds the probability of the stored ones (Theis et al., arXiv 1511.01844).
     """
+    if levels is None:
+        return images
     noise = torch.rand_like(images) if noise is None else noise
     values = ((images + 1.0) * (0.5 * (levels - 1))).round()
     return (values + noise) * (2.0 / levels) - 1.0

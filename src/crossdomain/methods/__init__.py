@@ -6,6 +6,7 @@ from crossdomain.methods.cyclegan import CycleGAN
 from crossdomain.methods.discogan import DiscoGAN
 from crossdomain.methods.distancegan import DistanceGAN
 from crossdomain.methods.flowgan import FlowGAN
+from crossdomain.methods.lrmf import LRMF
 from crossdomain.methods.pix2pix import Pix2Pix
 
-__all__ = ["AlignFlow", "BiCycleGAN", "CycleGAN", "DiscoGAN", "DistanceGAN", "FlowGAN", "Pix2Pix"]
+__all__ = ["LRMF", "AlignFlow", "BiCycleGAN", "CycleGAN", "DiscoGAN", "DistanceGAN", "FlowGAN", "Pix2Pix"]

@@ -17,7 +17,7 @@ PRIORS = {"gaussian": standard_normal_log_prob, "logistic": standard_logistic_lo
 
 
 class Likelihood(Method):
-    """A method with a flow from images of a domain to latents of the same shape, under one prior.
+    """A method with a flow from images of a domain, or vectors, to latents of the same shape, under one prior.
 
     Attributes:
         densities: the domains that have a flow, which is the module ``flow_a`` or ``flow_b``.
@@ -76,11 +76,12 @@ class Likelihood(Method):
             seed: decides the latents; the global generator does when left out.
             temperature: factor of the latents. Under the Gaussian prior, samples have a density proportional to
                 ``p(x) ** (1 / temperature ** 2)`` if the flow's ``log_det`` is the same for all x, and not in general.
-            size: height and width in pixels; those of the training images when left out.
+            size: height and width in pixels; those of the training images when left out. Vectors have none.
         """
-        size = size or self.data_spec["image_size"]
-        if size is None:
+        shape: tuple[int, ...] = (n, self.channels[self.densities[0]])
+        vectors, size = self.data_spec["levels"] is None, size or self.data_spec["image_size"]
+        if size is None and not vectors:
             raise ValueError("The method has seen no data yet; give sample(..., size=) in pixels.")
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        latents = temperature * self.draw_latents((n, self.channels[self.densities[0]], size, size), generator)
+        latents = temperature * self.draw_latents(shape if vectors else (*shape, size, size), generator)
         return {domain: self.decode(latents, domain) for domain in self.densities}

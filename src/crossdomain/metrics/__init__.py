@@ -3,6 +3,7 @@
 from crossdomain.metrics.cycles import CycleError, NoiseSensitivity, ReconstructionHonesty
 from crossdomain.metrics.features import FeatureDistance
 from crossdomain.metrics.likelihood import BitsPerDim, JacobianExtremes
+from crossdomain.metrics.neighbours import NeighbourAccuracy
 from crossdomain.metrics.segmentation import SegmentationScore
 from crossdomain.metrics.translation import Diversity, ModeCoverage, TranslationError
 
@@ -13,6 +14,7 @@ __all__ = [
     "FeatureDistance",
     "JacobianExtremes",
     "ModeCoverage",
+    "NeighbourAccuracy",
     "NoiseSensitivity",
     "ReconstructionHonesty",
     "SegmentationScore",

@@ -6,6 +6,7 @@ A network that needs images whose sides are multiples of some number says so in 
 
 from crossdomain.networks.classifiers import ConvClassifier, TimmClassifier
 from crossdomain.networks.critics import MultiScaleCritic, PatchCritic, PixelCritic
+from crossdomain.networks.decoders import ConvDecoder
 from crossdomain.networks.disco import DiscoCritic, DiscoGenerator
 from crossdomain.networks.encoders import ConvEncoder, ResNetEncoder
 from crossdomain.networks.initialization import initialize_normal, initialize_xavier
@@ -14,9 +15,11 @@ from crossdomain.networks.norms import Norm, make_norm, normalize_spectrally
 from crossdomain.networks.resnet import ResidualBlock, ResNetGenerator
 from crossdomain.networks.segmenters import TimmSegmenter
 from crossdomain.networks.unet import UNetGenerator
+from crossdomain.networks.vector import VectorNetwork
 
 __all__ = [
     "ConvClassifier",
+    "ConvDecoder",
     "ConvEncoder",
     "DiscoCritic",
     "DiscoGenerator",
@@ -31,6 +34,7 @@ __all__ = [
     "TimmClassifier",
     "TimmSegmenter",
     "UNetGenerator",
+    "VectorNetwork",
     "initialize_normal",
     "initialize_xavier",
     "make_norm",

@@ -1,0 +1,30 @@
+"""The network for vectors: a classifier, or a critic."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class VectorNetwork(nn.Sequential):
+    """Linear layers with ReLU between them.
+
+    Args:
+        in_channels: length of the vectors.
+        out_channels: number of classes, or 1 for a critic.
+        width: units of the hidden layers.
+        layers: hidden layers.
+        dropout: probability of dropping a hidden unit.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, width: int = 128, layers: int = 2, dropout: float = 0.0
+    ) -> None:
+        modules: list[nn.Module] = []
+        for _ in range(layers):
+            modules += [nn.Linear(in_channels, width), nn.ReLU(), nn.Dropout(dropout)]
+            in_channels = width
+        super().__init__(*modules, nn.Linear(in_channels, out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels) to (N, out_channels)."""
+        return super().forward(x)
