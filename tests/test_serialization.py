@@ -131,7 +131,7 @@ def test_function_of_a_module_is_stored_by_its_path(saved):
 
 @pytest.mark.parametrize(
     "generator",
-    [lambda i, o: nn.Conv2d(i, o, 1), partial(ResNetGenerator, 1), partial(ResNetGenerator, norm=nn.ReLU())],
+    [lambda i, o: nn.Conv2d(i, o, 1), partial(ResNetGenerator, 1), partial(ResNetGenerator, blocks=torch.tensor(1))],
 )
 def test_what_cannot_be_stored_is_refused_when_the_method_is_made(generator):
     with pytest.raises(ValueError, match=r"^generator.* is .*which a checkpoint cannot store"):
