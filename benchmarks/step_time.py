@@ -61,11 +61,15 @@ def make_method(recipe, channels, settings):
 
 
 def bare_round(method, optimizers, batch, precision):
-    """One round without Lightning: the same calls, nothing around them."""
+    """One round without Lightning: the same calls, nothing around them; a player moves once or not at all."""
     networks = {player: method.player_parameters(player) for player in method.players}
     with torch.autocast(batch["a"].device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-        out = method.generate(batch)
+        turns = {player: method.turns(player, method.rounds) for player in method.players}
+        with torch.set_grad_enabled(turns[method.generating_player] > 0):
+            out = method.generate(batch)
         for player, optimizer in optimizers.items():
+            if turns[player] == 0:
+                continue
             for other, parameters in networks.items():
                 for parameter in parameters:
                     parameter.requires_grad_(other == player)

@@ -6,10 +6,12 @@ the test splits (a MNIST, b USPS):
 - judged: accuracy of a classifier of the target domain on translated images;
 - adapted: accuracy on the target domain of a classifier trained on translated images;
 - the cycle's mean absolute error, RH and SN (docs/methods.md), where a method goes both ways;
-- seconds of the whole training per 1,000 images of each domain; one-sided methods train each direction by itself.
+- seconds of training per 1,000 images of each domain: bare rounds of all methods, timed turn about in one process,
+  since trainings at different times cannot be compared. One-sided methods train each direction by itself.
 
     python benchmarks/unpaired_digits.py --rows CycleGAN Distance --seeds 0 --output results.jsonl
-    python benchmarks/unpaired_digits.py --table results.jsonl
+    python benchmarks/unpaired_digits.py --time times.json
+    python benchmarks/unpaired_digits.py --table results.jsonl --time times.json
 
 Lines are appended to the output, so several of these may share the work.
 """
@@ -18,8 +20,10 @@ import argparse
 import collections
 import json
 import statistics
-import time
 from pathlib import Path
+
+import torch
+from step_time import bare_round, make_method, now
 
 from crossdomain import hub
 from crossdomain.lightning_cli import run
@@ -45,15 +49,13 @@ def recipe(name):
 
 
 def train(config, seed, epochs, options):
-    """Checkpoint and seconds per 1,000 images of a training without validation."""
+    """Checkpoint of a training without validation."""
     half = epochs // 2
     budget = ["--trainer.max_epochs", str(epochs), "--trainer.limit_val_batches", "0"]
     if "classifier" not in config:
         budget += ["--model.schedule.constant", str(half), "--model.schedule.decay", str(epochs - half)]
-    start = time.perf_counter()
     done = run(["fit", "--config", config, "--seed_everything", str(seed), *budget, *options, *QUIET])
-    seconds = time.perf_counter() - start
-    return str(done.trainer.checkpoint_callback.path), 1000 * seconds / done.model.images_seen
+    return str(done.trainer.checkpoint_callback.path)
 
 
 def test(config, checkpoint, options):
@@ -68,35 +70,62 @@ def judges(seed, epochs):
         folder = Path("runs/judges") / domain
         if not (folder / "last.ckpt").exists():
             options = ["--model.train_on", domain, "--trainer.default_root_dir", str(folder)]
-            path, _ = train(recipe("classifier_target"), seed, epochs, options)
+            path = train(recipe("classifier_target"), seed, epochs, options)
             folder.mkdir(parents=True, exist_ok=True)
             Path(path).replace(folder / "last.ckpt")
         paths[domain] = str(folder / "last.ckpt")
     return paths
 
 
+def one_sided(row):
+    method, options = ROWS[row]
+    return method == "distancegan" and "both" not in options
+
+
+def round_times(rounds=12, warm_up=3, size=64):
+    """Seconds per 1,000 images of each domain, of bare rounds of each row at 16 px."""
+    torch.manual_seed(0)
+    batch = {d: torch.randint(0, 256, (size, 1, 16, 16)) / 127.5 - 1 for d in "ab"}
+    methods, optimizers, times = {}, {}, collections.defaultdict(list)
+    for row, (method, options) in ROWS.items():
+        names = [option.removeprefix("--model.") for option in options[::2]]
+        settings = [f"{name}={value}" for name, value in zip(names, options[1::2], strict=True)]
+        methods[row] = make_method(f"{method}_mnist_usps", 1, settings)
+        methods[row].prepare([batch])
+        made = methods[row].configure_optimizers()[0]
+        optimizers[row] = dict(zip(methods[row].players, made, strict=True))
+    for number in range(warm_up + rounds):
+        for row, method in methods.items():
+            start = now()
+            turns = 3 if row == "DiscoGAN" else 1  # its critics move in every third round, its generators in the others
+            for _ in range(turns):
+                bare_round(method, optimizers[row], batch, "bf16-mixed")
+                method.rounds += 1
+            if number >= warm_up:
+                times[row].append((now() - start) / turns)
+    return {row: 1000 * (1 + one_sided(row)) * statistics.median(values) / size for row, values in times.items()}
+
+
 def measure(row, seed, epochs, judged_by):
     method, options = ROWS[row]
     config = recipe(method)
-    one_sided = method == "distancegan" and "both" not in options
-    runs = {d: [*options, "--model.direction", d] for d in ("a2b", "b2a")} if one_sided else {"both": options}
-    result = {"row": row, "seed": seed, "epochs": epochs, "seconds": 0.0}
+    runs = {d: [*options, "--model.direction", d] for d in ("a2b", "b2a")} if one_sided(row) else {"both": options}
+    result = {"row": row, "seed": seed, "epochs": epochs}
     judge = ["--trainer.callbacks", "Evaluation", "--trainer.callbacks.judge_a", judged_by["a"]]
     judge += ["--trainer.callbacks.judge_b", judged_by["b"]]
     for direction, chosen in runs.items():
-        checkpoint, seconds = train(config, seed, epochs, chosen)
-        result["seconds"] += seconds
+        checkpoint = train(config, seed, epochs, chosen)
         result |= test(config, checkpoint, judge)
         for d in ("a2b", "b2a") if direction == "both" else (direction,):
             translator = ["--model.translator", checkpoint, "--model.train_on", d]
             adapted = recipe("classifier_adapted")
-            classifier, _ = train(adapted, seed, max(epochs // 2, 1), translator)
+            classifier = train(adapted, seed, max(epochs // 2, 1), translator)
             result[f"adapted_{d}"] = test(adapted, classifier, [])[f"accuracy_{d[-1]}"]
     return result
 
 
-def table(path):
-    """One line for each row of the results, means over seeds."""
+def table(path, times):
+    """One line for each row of the results, means over seeds; ``times`` are those of ``round_times``."""
     found = collections.defaultdict(list)
     for line in Path(path).read_text().splitlines():
         result = json.loads(line)
@@ -107,11 +136,11 @@ def table(path):
     print("|" + "---|" * (len(columns) + 3))
     for row, results in found.items():
         cells = [row, str(len(results))]
-        for column in [*columns, "seconds"]:
+        for column in columns:
             values = [r[column] for r in results if column in r]
             spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 and column.startswith("a") else ""
             cells.append(f"{statistics.mean(values):.3f}{spread}" if values else "")
-        print("| " + " | ".join(cells) + " |")
+        print("| " + " | ".join([*cells, f"{times[row]:.2f}" if row in times else ""]) + " |")
 
 
 def main():
@@ -121,9 +150,12 @@ def main():
     parser.add_argument("--epochs", type=int, default=4, help="of a method; classifiers take half of them")
     parser.add_argument("--output", default="unpaired_digits.jsonl")
     parser.add_argument("--table", metavar="FILE", help="print the table of these results and stop")
+    parser.add_argument("--time", metavar="FILE", help="time rounds, write them to this file and stop; or read it")
     options = parser.parse_args()
     if options.table:
-        return table(options.table)
+        return table(options.table, json.loads(Path(options.time).read_text()) if options.time else {})
+    if options.time:
+        return Path(options.time).write_text(json.dumps(round_times(), indent=2))
     judged_by = judges(0, options.epochs)
     for row in options.rows:
         for seed in options.seeds:
