@@ -11,7 +11,7 @@ from crossdomain.networks.encoders import ConvEncoder, ResNetEncoder
 from crossdomain.networks.initialization import initialize_normal, initialize_xavier
 from crossdomain.networks.latent_unet import LatentUNetGenerator
 from crossdomain.networks.norms import Norm, make_norm
-from crossdomain.networks.resnet import ResidualBlock, ResNetGenerator
+from crossdomain.networks.resnet import ResidualBlock, ResNetGenerator, StyledResNetGenerator
 from crossdomain.networks.segmenters import TimmSegmenter
 from crossdomain.networks.unet import UNetGenerator
 
@@ -28,6 +28,7 @@ __all__ = [
     "ResNetEncoder",
     "ResNetGenerator",
     "ResidualBlock",
+    "StyledResNetGenerator",
     "TimmClassifier",
     "TimmSegmenter",
     "UNetGenerator",
