@@ -5,11 +5,12 @@ A network that needs images whose sides are multiples of some number says so in 
 """
 
 from crossdomain.networks.classifiers import ConvClassifier, TimmClassifier
-from crossdomain.networks.critics import MultiScaleCritic, PatchCritic, PixelCritic
+from crossdomain.networks.critics import CriticPyramid, MultiScaleCritic, PatchCritic, PixelCritic
 from crossdomain.networks.disco import DiscoCritic, DiscoGenerator
 from crossdomain.networks.encoders import ConvEncoder, ResNetEncoder
-from crossdomain.networks.initialization import initialize_normal, initialize_xavier
+from crossdomain.networks.initialization import initialize_kaiming, initialize_normal, initialize_xavier
 from crossdomain.networks.latent_unet import LatentUNetGenerator
+from crossdomain.networks.munit import MUNITCritic, MUNITGenerator
 from crossdomain.networks.norms import Norm, make_norm
 from crossdomain.networks.resnet import ResidualBlock, ResNetGenerator, StyledResNetGenerator
 from crossdomain.networks.segmenters import TimmSegmenter
@@ -18,9 +19,12 @@ from crossdomain.networks.unet import UNetGenerator
 __all__ = [
     "ConvClassifier",
     "ConvEncoder",
+    "CriticPyramid",
     "DiscoCritic",
     "DiscoGenerator",
     "LatentUNetGenerator",
+    "MUNITCritic",
+    "MUNITGenerator",
     "MultiScaleCritic",
     "Norm",
     "PatchCritic",
@@ -32,6 +36,7 @@ __all__ = [
     "TimmClassifier",
     "TimmSegmenter",
     "UNetGenerator",
+    "initialize_kaiming",
     "initialize_normal",
     "initialize_xavier",
     "make_norm",

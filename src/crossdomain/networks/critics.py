@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -88,7 +90,30 @@ class PixelCritic(nn.Module):
         return self.net(x)
 
 
-class MultiScaleCritic(nn.Module):
+class CriticPyramid(nn.Module):
+    """Several critics, each on images of half the size of the one before; objectives add up their losses.
+
+    Args:
+        critics: from the largest image to the smallest.
+    """
+
+    def __init__(self, critics: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(critics)
+        if not self.critics:
+            raise ValueError("scales is 0, but at least 1 critic is needed.")
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(N, in_channels, H, W) to the logits of each scale, (N, out_channels, h, w)."""
+        logits = []
+        for scale, critic in enumerate(self.critics):
+            if scale:
+                x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+            logits.append(critic(x))
+        return logits
+
+
+class MultiScaleCritic(CriticPyramid):
     """Several :class:`PatchCritic`, each on images of half the size of the one before (Zhu et al., arXiv 1711.11586).
 
     Each has half the width of the one before. Objectives add up the losses of all scales. At 3 channels, width 64, 3
@@ -112,19 +137,7 @@ class MultiScaleCritic(nn.Module):
         norm: Norm = "instance",
         scales: int = 2,
     ) -> None:
-        super().__init__()
-        if scales < 1:
-            raise ValueError(f"scales is {scales}, but at least 1 critic is needed.")
-        self.critics = nn.ModuleList(
+        super().__init__(
             PatchCritic(in_channels, out_channels, max(1, width >> scale), layers, norm) for scale in range(scales)
         )
         initialize_xavier(self)
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """(N, in_channels, H, W) to the logits of each scale, (N, out_channels, h, w)."""
-        logits = []
-        for scale, critic in enumerate(self.critics):
-            if scale:
-                x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
-            logits.append(critic(x))
-        return logits
