@@ -16,6 +16,7 @@ from crossdomain.flows import dequantize
 from crossdomain.grid import labelled_grid
 from crossdomain.metrics import (
     BitsPerDim,
+    ChannelCapacity,
     CycleError,
     Diversity,
     ModeCoverage,
@@ -40,6 +41,7 @@ class Evaluation(Callback):
     ``rh_a, sn_a``                  the same, images                     :class:`ReconstructionHonesty` of that cycle,
                                                                          :class:`NoiseSensitivity`
     ``bits_per_dim_a``              ``log_prob``, images                 :class:`BitsPerDim`, one draw of noise
+    ``capacity_bits_a``             ``encode`` and ``code_noise``        :class:`ChannelCapacity` of what is encoded
     ``accuracy_a2b``                ``label_a`` and a judge of b         of the judge on translated images
     ``accuracy_a``                  ``classify`` and ``label_a``         of the method on images as they are
     ``pixel_accuracy_a2b``          palette of a, a segmenter            :class:`SegmentationScore` of the segmenter
@@ -131,6 +133,7 @@ class Evaluation(Callback):
                 "rh": ReconstructionHonesty,
                 "sn": NoiseSensitivity,
                 "bits_per_dim": lambda: BitsPerDim(module.data_spec["levels"]),
+                "capacity_bits": lambda: ChannelCapacity(module.code_noise),
                 "accuracy": MeanMetric,
                 "segmentation": lambda: SegmentationScore(len(module.data_spec["palette"]["names"])),
                 "diversity": Diversity,
@@ -156,6 +159,8 @@ class Evaluation(Callback):
                 noise = torch.rand(images.shape[1:], generator=torch.Generator().manual_seed(0)).to(images)
                 log_prob = module.log_prob(dequantize(images, levels, noise), source)
                 self._metric("bits_per_dim", source, module).update(log_prob, images[0].numel())
+            if getattr(module, "code_noise", 0) > 0:
+                self._metric("capacity_bits", source, module).update(module.encode(images, source))
             if hasattr(module, "classify") and f"label_{source}" in batch:
                 right = module.classify(images).argmax(1) == batch[f"label_{source}"]
                 self._metric("accuracy", source, module).update(right.float())

@@ -6,5 +6,6 @@ from crossdomain.methods.cyclegan import CycleGAN
 from crossdomain.methods.discogan import DiscoGAN
 from crossdomain.methods.distancegan import DistanceGAN
 from crossdomain.methods.pix2pix import Pix2Pix
+from crossdomain.methods.rift import RIFT
 
-__all__ = ["AlignFlow", "BiCycleGAN", "CycleGAN", "DiscoGAN", "DistanceGAN", "Pix2Pix"]
+__all__ = ["RIFT", "AlignFlow", "BiCycleGAN", "CycleGAN", "DiscoGAN", "DistanceGAN", "Pix2Pix"]
