@@ -5,7 +5,8 @@ from crossdomain.methods.bicyclegan import BiCycleGAN
 from crossdomain.methods.cyclegan import CycleGAN
 from crossdomain.methods.discogan import DiscoGAN
 from crossdomain.methods.distancegan import DistanceGAN
+from crossdomain.methods.munit import MUNIT
 from crossdomain.methods.pix2pix import Pix2Pix
 from crossdomain.methods.rift import RIFT
 
-__all__ = ["RIFT", "AlignFlow", "BiCycleGAN", "CycleGAN", "DiscoGAN", "DistanceGAN", "Pix2Pix"]
+__all__ = ["MUNIT", "RIFT", "AlignFlow", "BiCycleGAN", "CycleGAN", "DiscoGAN", "DistanceGAN", "Pix2Pix"]
