@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from crossdomain.networks import ConvClassifier, PatchCritic, ResNetGenerator, TimmClassifier
+from crossdomain.networks import ConvClassifier, PatchCritic, ResNetGenerator, StyledResNetGenerator, TimmClassifier
 
 
 def count(network):
@@ -16,7 +16,10 @@ def count(network):
         (lambda: ResNetGenerator(3, 3, blocks=9), 11_378_179),
         (lambda: ResNetGenerator(3, 3, blocks=9, norm="batch"), 11_383_427),
         (lambda: ResNetGenerator(3, 3, blocks=6), 7_837_699),
+        (lambda: StyledResNetGenerator(3, 3), 11_389_700),
         (lambda: PatchCritic(3, 1), 2_764_737),
+        (lambda: PatchCritic(3, 1, norm="instance_affine"), 2_765_633),
+        (lambda: PatchCritic(6, 1, norm="instance_affine"), 2_768_705),
         (lambda: PatchCritic(6, 1, norm="batch"), 2_768_705),
         (lambda: PatchCritic(6, 1), 2_767_809),
         (lambda: PatchCritic(6, 1, layers=1, norm="batch"), 139_585),
@@ -66,7 +69,7 @@ def test_weights_start_as_the_papers_say():
 
 
 def test_unknown_norm_is_refused():
-    with pytest.raises(ValueError, match="'instance', 'batch' or 'none'"):
+    with pytest.raises(ValueError, match="'instance', 'instance_affine', 'batch' or 'none'"):
         PatchCritic(3, 1, norm="layer")
 
 

@@ -16,6 +16,7 @@ from crossdomain.flows import dequantize
 from crossdomain.grid import labelled_grid, scatter_plots
 from crossdomain.metrics import (
     BitsPerDim,
+    ChannelCapacity,
     CycleError,
     Diversity,
     FeatureDistance,
@@ -47,6 +48,7 @@ class Evaluation(Callback):
     ``log_prob_a``                  a of the ``densities``, vectors      mean, in nats
     ``gap_a, gap_b, certificate``   ``gap``                              means and their sum, in nats; the domains are
                                                                          aligned where it is 0
+    ``capacity_bits_a``             ``encode`` and ``code_noise``        :class:`ChannelCapacity` of what is encoded
     ``accuracy_a2b``                ``label_a`` and a judge of b         of the judge on translated images
     ``neighbour_accuracy_a2b``      vectors, both labels                 :class:`NeighbourAccuracy` among b
     ``accuracy_a``                  ``classify`` and ``label_a``         of the method on images as they are
@@ -157,6 +159,7 @@ class Evaluation(Callback):
                 "sn": NoiseSensitivity,
                 "bits_per_dim": lambda: BitsPerDim(module.data_spec["levels"]),
                 "jacobian": lambda: JacobianExtremes(self.jacobian),
+                "capacity_bits": lambda: ChannelCapacity(module.code_noise),
                 "accuracy": MeanMetric,
                 "neighbour_accuracy": NeighbourAccuracy,
                 "log_prob": MeanMetric,
@@ -201,6 +204,8 @@ class Evaluation(Callback):
                 self._metric("gap", source, module).update(module.gap(noisy, source))
             if hasattr(module, "reconstruct"):
                 self._metric("reconstruction", source, module).update(module.reconstruct(images, source), images)
+            if getattr(module, "code_noise", 0) > 0:
+                self._metric("capacity_bits", source, module).update(module.encode(images, source))
             if hasattr(module, "classify") and f"label_{source}" in batch:
                 right = module.classify(images).argmax(1) == batch[f"label_{source}"]
                 self._metric("accuracy", source, module).update(right.float())

@@ -1,9 +1,10 @@
-"""Losses that several methods share: pure functions of tensors."""
+"""Losses, and bounds of what they weigh: pure functions of tensors."""
 
 from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,3 +22,12 @@ def standard_logistic_log_prob(z: Tensor) -> Tensor:
 def standard_normal_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL divergence of N(mean, exp(log_variance)) from N(0, I), both (N, D), summed over D; shape (N,), in nats."""
     return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1.0).sum(1)
+
+
+def capacity_bits(power: Tensor, dimensions: int, deviation: float) -> Tensor:
+    """Bits that ``dimensions`` numbers can carry through noise N(0, deviation^2): ``D log2(1 + power / deviation^2)``.
+
+    ``power`` is the mean square of one number before the noise. By Shannon's theorem no more than half of this gets
+    through; the factor 2 is that of the bound in RIFT (Usman et al., arXiv 2111.13279).
+    """
+    return dimensions * torch.log2(1 + power / deviation**2)

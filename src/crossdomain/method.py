@@ -202,6 +202,13 @@ class Method(LightningModule, ABC):
             return int((round + 1) % self.generator_interval == 0)
         return 1
 
+    def measures(self, batch: Batch, out: dict[str, Any]) -> Terms:
+        """What else there is to log of a round, beside the terms: numbers that no player minimises.
+
+        Asked for in rounds that are logged, with everything detached.
+        """
+        return {}
+
     def after_step(self, player: str) -> None:
         """Called after each update of ``player``: clipping its weights, where the objective does, and the like."""
         if player == "critic" and self.objective is not None:
@@ -337,7 +344,7 @@ class Method(LightningModule, ABC):
         self.rounds += 1
         self.images_seen += self.trainer.world_size * max(len(batch[d]) for d in "ab" if d in batch)
         self._step_schedules("step")
-        self._log(losses)
+        self._log(losses, batch, out)
 
     def _generate(self, batch: Batch, turns: Mapping[str, int]) -> dict[str, Any]:
         with torch.set_grad_enabled(turns.get(self.generating_player, 0) > 0):
@@ -352,11 +359,12 @@ class Method(LightningModule, ABC):
             optimizer.zero_grad()
             self.after_step(player)
 
-    def _log(self, losses: Terms) -> None:
+    def _log(self, losses: Terms, batch: Batch, out: dict[str, Any]) -> None:
         # Lightning drops values between the rounds it logs, but only after the work of collecting them.
         if (self.trainer.fit_loop.epoch_loop._batches_that_stepped + 1) % self.trainer.log_every_n_steps == 0:
             self.log_dict({player: loss.detach() for player, loss in losses.items()}, prog_bar=True, logger=False)
-            self.log_dict({f"train/{name}": term for name, term in self.last_terms.items()})
+            measured = self.last_terms | self.measures(batch, _detached(out))
+            self.log_dict({f"train/{name}": value for name, value in measured.items()})
             self.log("images_seen", float(self.images_seen))
 
     def _optimizers(self) -> list[Optimizer]:

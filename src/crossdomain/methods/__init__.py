@@ -7,6 +7,19 @@ from crossdomain.methods.discogan import DiscoGAN
 from crossdomain.methods.distancegan import DistanceGAN
 from crossdomain.methods.flowgan import FlowGAN
 from crossdomain.methods.lrmf import LRMF
+from crossdomain.methods.munit import MUNIT
 from crossdomain.methods.pix2pix import Pix2Pix
+from crossdomain.methods.rift import RIFT
 
-__all__ = ["LRMF", "AlignFlow", "BiCycleGAN", "CycleGAN", "DiscoGAN", "DistanceGAN", "FlowGAN", "Pix2Pix"]
+__all__ = [
+    "LRMF",
+    "MUNIT",
+    "RIFT",
+    "AlignFlow",
+    "BiCycleGAN",
+    "CycleGAN",
+    "DiscoGAN",
+    "DistanceGAN",
+    "FlowGAN",
+    "Pix2Pix",
+]

@@ -1,5 +1,6 @@
 """Metrics, as torchmetrics classes; they add up over batches and over processes."""
 
+from crossdomain.metrics.capacity import ChannelCapacity
 from crossdomain.metrics.cycles import CycleError, NoiseSensitivity, ReconstructionHonesty
 from crossdomain.metrics.features import FeatureDistance
 from crossdomain.metrics.likelihood import BitsPerDim, JacobianExtremes
@@ -9,6 +10,7 @@ from crossdomain.metrics.translation import Diversity, ModeCoverage, Translation
 
 __all__ = [
     "BitsPerDim",
+    "ChannelCapacity",
     "CycleError",
     "Diversity",
     "FeatureDistance",

@@ -5,14 +5,15 @@ A network that needs images whose sides are multiples of some number says so in 
 """
 
 from crossdomain.networks.classifiers import ConvClassifier, TimmClassifier
-from crossdomain.networks.critics import MultiScaleCritic, PatchCritic, PixelCritic
+from crossdomain.networks.critics import CriticPyramid, MultiScaleCritic, PatchCritic, PixelCritic
 from crossdomain.networks.decoders import ConvDecoder
 from crossdomain.networks.disco import DiscoCritic, DiscoGenerator
 from crossdomain.networks.encoders import ConvEncoder, ResNetEncoder
-from crossdomain.networks.initialization import initialize_normal, initialize_xavier
+from crossdomain.networks.initialization import initialize_kaiming, initialize_normal, initialize_xavier
 from crossdomain.networks.latent_unet import LatentUNetGenerator
+from crossdomain.networks.munit import MUNITCritic, MUNITGenerator
 from crossdomain.networks.norms import Norm, make_norm, normalize_spectrally
-from crossdomain.networks.resnet import ResidualBlock, ResNetGenerator
+from crossdomain.networks.resnet import ResidualBlock, ResNetGenerator, StyledResNetGenerator
 from crossdomain.networks.segmenters import TimmSegmenter
 from crossdomain.networks.unet import UNetGenerator
 from crossdomain.networks.vector import VectorNetwork
@@ -21,9 +22,12 @@ __all__ = [
     "ConvClassifier",
     "ConvDecoder",
     "ConvEncoder",
+    "CriticPyramid",
     "DiscoCritic",
     "DiscoGenerator",
     "LatentUNetGenerator",
+    "MUNITCritic",
+    "MUNITGenerator",
     "MultiScaleCritic",
     "Norm",
     "PatchCritic",
@@ -31,10 +35,12 @@ __all__ = [
     "ResNetEncoder",
     "ResNetGenerator",
     "ResidualBlock",
+    "StyledResNetGenerator",
     "TimmClassifier",
     "TimmSegmenter",
     "UNetGenerator",
     "VectorNetwork",
+    "initialize_kaiming",
     "initialize_normal",
     "initialize_xavier",
     "make_norm",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from crossdomain.networks.initialization import initialize_normal, initialize_xavier
-from crossdomain.networks.norms import Norm, make_norm, normalize_spectrally
+from crossdomain.networks.norms import Norm, has_shift, make_norm, normalize_spectrally
 
 
 class PatchCritic(nn.Module):
@@ -14,7 +16,8 @@ class PatchCritic(nn.Module):
 
     4x4 convolutions: C-w without norm, then ``layers`` - 1 of stride 2 and one of stride 1 with norm, their widths
     doubling up to 8w, then one logit. A logit sees 16, 34, 70, 142 or 286 pixels with 1 to 5 layers. Modules lie at
-    the indices of the official code. At 3 channels, width 64 and 3 layers it has 2,764,737 parameters.
+    the indices of the official code. At 3 channels, width 64 and 3 layers it has 2,764,737 parameters, and 2,765,633
+    with ``instance_affine``.
 
     Args:
         in_channels: channels of the image.
@@ -35,7 +38,7 @@ class PatchCritic(nn.Module):
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
-        bias = norm != "batch"
+        bias = not has_shift(norm)
         modules: list[nn.Module] = [
             nn.Conv2d(in_channels, width, 4, stride=2, padding=1),
             nn.LeakyReLU(0.2, True),
@@ -83,7 +86,7 @@ class PixelCritic(nn.Module):
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
-        bias = norm != "batch"
+        bias = not has_shift(norm)
         self.net = nn.Sequential(
             nn.Conv2d(in_channels, width, 1),
             nn.LeakyReLU(0.2, True),
@@ -101,7 +104,30 @@ class PixelCritic(nn.Module):
         return self.net(x)
 
 
-class MultiScaleCritic(nn.Module):
+class CriticPyramid(nn.Module):
+    """Several critics, each on images of half the size of the one before; objectives add up their losses.
+
+    Args:
+        critics: from the largest image to the smallest.
+    """
+
+    def __init__(self, critics: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(critics)
+        if not self.critics:
+            raise ValueError("scales is 0, but at least 1 critic is needed.")
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(N, in_channels, H, W) to the logits of each scale, (N, out_channels, h, w)."""
+        logits = []
+        for scale, critic in enumerate(self.critics):
+            if scale:
+                x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+            logits.append(critic(x))
+        return logits
+
+
+class MultiScaleCritic(CriticPyramid):
     """Several :class:`PatchCritic`, each on images of half the size of the one before (Zhu et al., arXiv 1711.11586).
 
     Each has half the width of the one before. Objectives add up the losses of all scales. At 3 channels, width 64, 3
@@ -127,21 +153,9 @@ class MultiScaleCritic(nn.Module):
         scales: int = 2,
         spectral_norm: bool = False,
     ) -> None:
-        super().__init__()
-        if scales < 1:
-            raise ValueError(f"scales is {scales}, but at least 1 critic is needed.")
-        self.critics = nn.ModuleList(
+        super().__init__(
             PatchCritic(in_channels, out_channels, max(1, width >> scale), layers, norm) for scale in range(scales)
         )
         initialize_xavier(self)
         if spectral_norm:
             normalize_spectrally(self)
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """(N, in_channels, H, W) to the logits of each scale, (N, out_channels, h, w)."""
-        logits = []
-        for scale, critic in enumerate(self.critics):
-            if scale:
-                x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
-            logits.append(critic(x))
-        return logits

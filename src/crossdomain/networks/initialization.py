@@ -23,6 +23,15 @@ def initialize_normal(network: nn.Module, deviation: float = 0.02) -> None:
             nn.init.zeros_(module.bias)
 
 
+def initialize_kaiming(network: nn.Module) -> None:
+    """Draw weights as MUNIT's generators do: Kaiming's normal distribution for ReLUs, and zero bias."""
+    for module in network.modules():
+        if isinstance(module, _LAYERS):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
 def initialize_xavier(network: nn.Module, gain: float = 0.02) -> None:
     """Draw weights as BiCycleGAN does: Xavier's normal distribution, far narrower than usual, and zero bias."""
     for module in network.modules():

@@ -7,22 +7,27 @@ from typing import Literal
 from torch import nn
 from torch.nn.utils import parametrizations
 
-Norm = Literal["instance", "batch", "none"]
+Norm = Literal["instance", "instance_affine", "batch", "none"]
 
 
 def make_norm(norm: Norm, channels: int) -> nn.Module:
     """Return the normalisation of ``channels`` feature maps.
 
     ``instance`` has no learned scale and keeps no running statistics, so that training and evaluation mode are the
-    same; ``batch`` has both; ``none`` is the identity.
+    same; ``instance_affine`` has a scale and a shift beside; ``batch`` has all of it; ``none`` is the identity.
     """
-    if norm == "instance":
-        return nn.InstanceNorm2d(channels)
+    if norm in ("instance", "instance_affine"):
+        return nn.InstanceNorm2d(channels, affine=has_shift(norm))
     if norm == "batch":
         return nn.BatchNorm2d(channels)
     if norm == "none":
         return nn.Identity()
-    raise ValueError(f"norm is {norm!r}, but has to be 'instance', 'batch' or 'none'.")
+    raise ValueError(f"norm is {norm!r}, but has to be 'instance', 'instance_affine', 'batch' or 'none'.")
+
+
+def has_shift(norm: Norm) -> bool:
+    """Whether the normalisation learns a shift, beside which a convolution before it needs no bias."""
+    return norm in ("instance_affine", "batch")
 
 
 def normalize_spectrally(network: nn.Module) -> None:

@@ -115,6 +115,8 @@ def official_state(network: nn.Module) -> State:
     if type(network) not in (UNetGenerator, ResNetGenerator, PatchCritic, PixelCritic):
         raise ValueError(f"The official code has no {type(network).__name__}.")
     check_plain(network)
+    if norm_of(network) == "instance_affine":
+        raise ValueError(f"The official code's {type(network).__name__} has no instance norm with scales.")
     if isinstance(network, UNetGenerator):
         check_levels(network, 5)
         if not network.model.model[1].skip:
@@ -163,8 +165,10 @@ def check_plain(network: nn.Module) -> None:
 
 def norm_of(network: nn.Module) -> Norm:
     """The norm that a network was made with."""
-    kinds = {type(module) for module in network.modules()}
-    return "batch" if nn.BatchNorm2d in kinds else "instance" if nn.InstanceNorm2d in kinds else "none"
+    kinds = {type(module): module for module in network.modules()}
+    if nn.InstanceNorm2d in kinds:
+        return "instance_affine" if kinds[nn.InstanceNorm2d].affine else "instance"
+    return "batch" if nn.BatchNorm2d in kinds else "none"
 
 
 def channels_of(seen: int, made: int, direction: str) -> tuple[int, int]:

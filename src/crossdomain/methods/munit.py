@@ -1,0 +1,143 @@
+"""MUNIT: images taken apart into a content that the domains share and a style of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from crossdomain.method import Batch, NetworkFactory, Terms
+from crossdomain.methods.bicyclegan import full_least_squares
+from crossdomain.methods.unpaired import Unpaired
+from crossdomain.methods.unpaired_gan import BOTH
+from crossdomain.networks import MUNITCritic, MUNITGenerator
+from crossdomain.objectives import Objective
+
+
+class MUNIT(Unpaired):
+    """MUNIT (Huang, Liu, Belongie, Kautz, ECCV 2018, arXiv 1804.04732).
+
+    Each domain has an autoencoder: ``c_a, s_a = encode_a(a)``, content and style, and ``decode_a(c_a, s_a)``. A
+    translation decodes the content with a style of the other domain, drawn from N(0, I) or that of a guide. With ``b~ =
+    decode_b(c_a, z)``, z ~ N(0, I), and ``c~_a, z~ = encode_b(b~)``, the autoencoders minimise
+
+        w L_GAN(C_b, b~) + lambda_x |decode_a(c_a, s_a) - a| + lambda_s |z~ - z| + lambda_c |c~_a - c_a|
+        + lambda_cyc |decode_a(c~_a, s_a) - a|
+
+    and the same with a and b exchanged. The critics move first, on translations with styles that are drawn for
+    them alone, and remember no earlier ones.
+
+    Args:
+        channels_a: channels of domain a.
+        channels_b: channels of domain b.
+        latent: length of a style.
+        generator: makes an autoencoder from a domain's channels and the length of a style.
+        critic: makes a critic from channels in and out.
+        objective: makes L_GAN.
+        adversarial_weight: w.
+        image_weight: lambda_x.
+        style_weight: lambda_s.
+        content_weight: lambda_c.
+        cycle_weight: lambda_cyc; 10 in some official runs.
+        options: those of :class:`Unpaired` and :class:`Method`.
+    """
+
+    directions = BOTH
+    multimodal = True
+    accepts_guide = True
+
+    def __init__(
+        self,
+        channels_a: int,
+        channels_b: int | None = None,
+        latent: int = 8,
+        generator: NetworkFactory = MUNITGenerator,
+        critic: NetworkFactory = MUNITCritic,
+        objective: Callable[[], Objective] = full_least_squares,
+        adversarial_weight: float = 1.0,
+        image_weight: float = 10.0,
+        style_weight: float = 1.0,
+        content_weight: float = 1.0,
+        cycle_weight: float = 0.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(channels_a, channels_b, **options)
+        self.save_hyperparameters()
+        if latent < 1:
+            raise ValueError(f"latent is {latent}, but a style has at least 1 dimension.")
+        self.latent = latent
+        for domain, channels in self.channels.items():
+            self.add_module(f"generator_{domain}", generator(channels, latent))
+            self.add_module(f"critic_{domain}", critic(channels, 1))
+        self.players = {"critic": ("critic_a", "critic_b"), "generator": ("generator_a", "generator_b")}
+        self.objective = objective()
+        self.adversarial_weight = adversarial_weight
+        weights = {"image": image_weight, "style": style_weight, "content": content_weight, "cycle": cycle_weight}
+        self.weights = {name: weight for name, weight in weights.items() if weight > 0}
+
+    def _generator(self, domain: str) -> MUNITGenerator:
+        return self.get_submodule(f"generator_{domain}")
+
+    def _draw(self, n: int, noise: torch.Generator | None = None) -> Tensor:
+        return torch.randn(n, self.latent, generator=noise, device=self.device)
+
+    def generate(self, batch: Batch) -> dict[str, Any]:
+        """Take images apart, put them together again, translate with random styles, and take those apart."""
+        out: dict[str, Any] = {}
+        for d in "ab":
+            out[f"own_content_{d}"], out[f"own_style_{d}"] = self._generator(d).encode(batch[d])
+        for source, target in ("ab", "ba"):
+            content, own = out[f"own_content_{source}"], out[f"own_content_{target}"]
+            z = out[f"drawn_{target}"] = self._draw(len(content))
+            contents, styles = torch.cat([content, own]), torch.cat([z, out[f"own_style_{target}"]])
+            made = self._generator(target).decode(contents, styles)  # in one batch: no norm looks at other images
+            out[f"fake_{target}"], out[f"image_{target}"] = made.split([len(content), len(own)])
+        for source, target in ("ab", "ba"):
+            content, style = self._generator(target).encode(out[f"fake_{target}"])
+            out |= {f"content_{source}": content, f"style_{target}": style}
+            if "cycle" in self.weights:
+                out[f"cycle_{source}"] = self._generator(source).decode(content, out[f"own_style_{source}"])
+        return out
+
+    def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
+        """Fool the critics; find images again in their parts, and the parts in translations."""
+        terms = self.semantic_terms(batch, out)
+        for d in "ab":
+            logits = self.get_submodule(f"critic_{d}")(out[f"fake_{d}"])
+            terms[f"adversarial_{d}"] = self.adversarial_weight * self.objective.generator(logits)
+            image, style, content = batch[d], out[f"drawn_{d}"], out[f"own_content_{d}"]
+            wanted = {"image": image, "style": style, "content": content, "cycle": image}
+            for name, weight in self.weights.items():
+                terms[f"{name}_{d}"] = weight * F.l1_loss(out[f"{name}_{d}"], wanted[name])
+        return terms
+
+    def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
+        """Tell images from translations with styles of their own."""
+        terms: Terms = {}
+        for source, target in ("ab", "ba"):
+            content, critic = out[f"own_content_{source}"], self.get_submodule(f"critic_{target}")
+            with torch.no_grad():
+                fake = self._generator(target).decode(content, self._draw(len(content)))
+            loss = self.objective.critic(critic(batch[target]), critic(fake))
+            terms[target] = self.adversarial_weight * loss
+        return terms
+
+    @torch.no_grad()
+    def encode(self, images: Tensor, domain: str) -> Tensor:
+        """The styles (N, latent) of images (N, C, H, W) of ``domain``, ``a`` or ``b``.
+
+        Raises:
+            ValueError: for another domain, or images of wrong channels or sizes.
+        """
+        if domain not in self.channels:
+            raise ValueError(f"domain is {domain!r}, but has to be 'a' or 'b'.")
+        self._check_images(images, domain)
+        return self._generator(domain).encode(images)[1]
+
+    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
+        source, target = direction.split("2")
+        style = self._draw(len(images), noise) if guide is None else self._generator(target).encode(guide)[1]
+        return self._generator(target).decode(self._generator(source).encode(images)[0], style)
