@@ -121,8 +121,7 @@ class MUNIT(Unpaired):
             content, critic = out[f"own_content_{source}"], self.get_submodule(f"critic_{target}")
             with torch.no_grad():
                 fake = self._generator(target).decode(content, self._draw(len(content)))
-            loss = self.objective.critic(critic(batch[target]), critic(fake))
-            terms[target] = self.adversarial_weight * loss
+            terms[target] = self.adversarial_weight * self.objective.critic_loss(critic, batch[target], fake)
         return terms
 
     @torch.no_grad()
