@@ -5,6 +5,7 @@ from .digit_pair import DigitPair
 from .digits import Digits
 from .folders import Cityscapes, Facades, Maps, PairedFolder, UnpairedFolder
 from .loading import DomainImages, Draw, DrawSampler, ResumableLoader, make_loader
+from .shapes import Shapes
 from .toy_facades import ToyFacades
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Maps",
     "PairedFolder",
     "ResumableLoader",
+    "Shapes",
     "ToyFacades",
     "UnpairedFolder",
     "make_loader",
