@@ -4,7 +4,7 @@ Generators and encoders with a latent vector are made with its length as well.
 A network that needs images whose sides are multiples of some number says so in its attribute ``total_stride``.
 """
 
-from crossdomain.networks.classifiers import ConvClassifier, TimmClassifier
+from crossdomain.networks.classifiers import ConvClassifier, StridedClassifier, TimmClassifier
 from crossdomain.networks.critics import MultiScaleCritic, PatchCritic, PixelCritic
 from crossdomain.networks.disco import DiscoCritic, DiscoGenerator
 from crossdomain.networks.encoders import ConvEncoder, ResNetEncoder
@@ -28,6 +28,7 @@ __all__ = [
     "ResNetEncoder",
     "ResNetGenerator",
     "ResidualBlock",
+    "StridedClassifier",
     "TimmClassifier",
     "TimmSegmenter",
     "UNetGenerator",
