@@ -6,5 +6,6 @@ from crossdomain.methods.cyclegan import CycleGAN
 from crossdomain.methods.discogan import DiscoGAN
 from crossdomain.methods.distancegan import DistanceGAN
 from crossdomain.methods.pix2pix import Pix2Pix
+from crossdomain.methods.random_translation import RandomTranslation
 
-__all__ = ["AlignFlow", "BiCycleGAN", "CycleGAN", "DiscoGAN", "DistanceGAN", "Pix2Pix"]
+__all__ = ["AlignFlow", "BiCycleGAN", "CycleGAN", "DiscoGAN", "DistanceGAN", "Pix2Pix", "RandomTranslation"]
