@@ -5,6 +5,7 @@ from .digit_pair import DigitPair
 from .digits import Digits
 from .folders import Cityscapes, Facades, Maps, PairedFolder, UnpairedFolder
 from .loading import DomainImages, Draw, DrawSampler, ResumableLoader, make_loader
+from .shapes import Shapes
 from .toy_facades import ToyFacades
 from .vectors import Embeddings, Gaussians, Moons, VectorData
 
@@ -23,6 +24,7 @@ __all__ = [
     "Moons",
     "PairedFolder",
     "ResumableLoader",
+    "Shapes",
     "ToyFacades",
     "UnpairedFolder",
     "VectorData",

@@ -20,7 +20,8 @@ class DomainData(LightningDataModule):
     A batch is a dict. ``a`` and ``b`` are float32 (N, C, H, W) in [-1, 1], or vectors (N, D); ``label_a`` and
     ``label_b`` int64 (N,); ``truth_b`` is what ``a`` should become and ``truth_a`` what ``b`` should become, where
     known, and ``truths_b`` and ``truths_a``, (N, M, C, H, W), are all that they could become, where that is several;
-    ``path_a`` and ``path_b`` are lists of str that name the images.
+    ``attributes_a`` and ``attributes_b``, float32 (N, K), say what the images show; ``path_a`` and ``path_b`` are lists
+    of str that name them.
 
     Args:
         root: folder with the data; the environment variable ``CROSSDOMAIN_DATA``, else ``data``, when left out.
@@ -38,6 +39,9 @@ class DomainData(LightningDataModule):
         evaluation_batch_size: images in a batch of val and test; ``batch_size`` where None.
         palette: where one domain shows classes by colours: ``domain``, ``names``, ``colours`` (red, green and blue of
             each class, 0 to 255) and ``ignored`` (the colours of what is no class).
+        attributes: where images have attributes: name to number of values; 0 for a real number.
+        roles: where a translation is to keep some attributes and to take others from a guide: name to ``shared``, or
+            to ``a`` or ``b``, the domain that the attribute is special to; in the other one it has one value.
     """
 
     domains: tuple[str, str]
@@ -46,6 +50,8 @@ class DomainData(LightningDataModule):
     resize_filter: str = "bicubic"
     evaluation_batch_size: int | None = None
     palette: dict[str, Any] | None = None
+    attributes: dict[str, int] | None = None
+    roles: dict[str, str] | None = None
 
     def __init__(
         self,
@@ -93,6 +99,8 @@ class DomainData(LightningDataModule):
             "resize_filter": self.resize_filter,
             "levels": self.levels,
             "palette": self.palette,
+            "attributes": self.attributes,
+            "roles": self.roles,
         }
 
     def setup(self, stage: str) -> None:

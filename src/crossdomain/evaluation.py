@@ -15,17 +15,20 @@ from crossdomain import serialization
 from crossdomain.flows import dequantize
 from crossdomain.grid import labelled_grid, scatter_plots
 from crossdomain.metrics import (
+    AttributeAccuracy,
     BitsPerDim,
     ChannelCapacity,
     CycleError,
     Diversity,
     FeatureDistance,
     JacobianExtremes,
+    ManipulationAccuracy,
     ModeCoverage,
     NeighbourAccuracy,
     NoiseSensitivity,
     ReconstructionHonesty,
     SegmentationScore,
+    TranslationCorrectness,
     TranslationError,
 )
 from crossdomain.palette import nearest_class, nearest_colour
@@ -60,16 +63,20 @@ class Evaluation(Callback):
     ``nearest_mse_a2b``             the batch has ``truths_b``           :class:`ModeCoverage`
     ``modes_covered_a2b``           the same                             of all samples of an input together
     ``reconstruction_mse_a``        ``reconstruct``                      :class:`TranslationError` of it
+    ``acc_a2b, acc_NAME_a2b``       takes a guide, a predictor           :class:`ManipulationAccuracy`
+    ``translation_quality_a2b``     the same                             :class:`TranslationCorrectness`
+    ``accuracy_NAME_a``             ``predict_attributes``,              :class:`AttributeAccuracy` of the method on
+                                    ``attributes_a``                     images as they are
     ``fid_a2b, kid_a2b``            asked for                            torchmetrics, Inception features
     ``frechet_judge_a2b``           asked for, a judge of b              :class:`FeatureDistance`, the judge's features
     ``kernel_judge_a2b``            the same                             the same
     ==============================  ===================================  ======================================
 
-    and likewise with a and b exchanged; ``class_accuracy`` and ``class_iou`` go with ``pixel_accuracy``.
-    Networks of judges, segmenters and features live here, not in the method's state. Once an epoch, the first images of
-    the val split go to TensorBoard as one grid: input, translation, truth, and back; vectors as scatter plots of the
-    first batch. So they do before the training, as step 0. The HParams tab gets one row for
-    each run.
+    and likewise with a and b exchanged; ``class_accuracy`` and ``class_iou`` go with ``pixel_accuracy``;
+    ``content_preservation``, ``style_manipulation``, ``model_bias``, ``disentanglement`` with ``translation_quality``.
+    Networks of judges, segmenters, predictors and features live here, not in the method's state. Once an epoch, the
+    first images of the val split go to TensorBoard as one grid: input, translation, truth, and back; vectors as scatter
+    plots of the first batch. So they do before the training, as step 0. The HParams tab gets one row for each run.
 
     Args:
         pictures: columns of the grid; 0 leaves it out.
@@ -80,6 +87,9 @@ class Evaluation(Callback):
             images, and nothing else; neither is comparable with FID or KID.
         segmenter: path of a segmenter's checkpoint, trained on data of the same palette, for ``pixel_accuracy``,
             ``class_accuracy`` and ``class_iou`` of the direction from labels to photos.
+        predictor: path of an attribute predictor's checkpoint, trained on the same attributes, for ``acc`` and
+            ``translation_quality`` and what goes with them, of methods that take a guide: the image of the other domain
+            at the same place of the batch.
         samples: outputs for one input that ``diversity`` compares.
         coverage_samples: outputs for one input that ``modes_covered`` looks at, where a method has more than one.
         mode_radius: root mean squared distance, on [-1, 1], within which a true answer counts as covered; the
@@ -98,6 +108,7 @@ class Evaluation(Callback):
         judge_b: str | None = None,
         judge_distances: bool = False,
         segmenter: str | None = None,
+        predictor: str | None = None,
         samples: int = 4,
         coverage_samples: int = 20,
         mode_radius: float = 0.2,
@@ -115,6 +126,8 @@ class Evaluation(Callback):
         self.judge_distances = judge_distances
         self.segmenter_path = segmenter
         self.segmenter: LightningModule | None = None
+        self.predictor_path = predictor
+        self.predictor: LightningModule | None = None
         self.samples = samples
         self.coverage_samples = coverage_samples
         self.mode_radius = mode_radius
@@ -128,12 +141,14 @@ class Evaluation(Callback):
     # --- measuring ---------------------------------------------------------------------------------------------
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Load the judges and the segmenter."""
+        """Load the judges, the segmenter and the predictor."""
         for domain, path in self.judge_paths.items():
             if path is not None and domain not in self.judges:
                 self.judges[domain] = serialization.companion(path, f"judge_{domain}", "classify")
         if self.segmenter_path is not None and self.segmenter is None:
             self.segmenter = serialization.companion(self.segmenter_path, "segmenter", "segment")
+        if self.predictor_path is not None and self.predictor is None:
+            self.predictor = serialization.companion(self.predictor_path, "predictor", "predict_attributes")
 
     def _check_segmenter(self, module: Any) -> None:
         """Refuse a segmenter that was trained on other classes; the method knows its data only now."""
@@ -149,25 +164,48 @@ class Evaluation(Callback):
                 "Give a segmenter that was trained on this data, domains in the same order."
             )
 
+    def _check_predictor(self, trainer: Trainer, module: Any) -> None:
+        """Refuse a predictor of other attributes, and a method that was trained for other roles of them."""
+        if self.predictor is None:
+            return
+        known, attributes = self.predictor.data_spec["attributes"], module.data_spec["attributes"]
+        if attributes is None or module.data_spec["roles"] is None:
+            raise ValueError("A predictor scores data whose attributes have roles, such as Shapes; this data has none.")
+        if known != attributes:
+            raise ValueError(
+                f"predictor is {self.predictor_path!r}, trained on the attributes {known},\n"
+                f"but those of this data are {attributes}.\nGive a predictor that was trained on them."
+            )
+        roles = trainer.datamodule.spec()["roles"] if hasattr(trainer.datamodule, "spec") else None
+        if roles not in (None, module.data_spec["roles"]):
+            raise ValueError(
+                f"The method was trained for the roles {module.data_spec['roles']},\n"
+                f"but this data has {roles}.\nTest it on the split that it was trained on."
+            )
+
     def _metric(self, kind: str, name: str, module: Any) -> Metric:
         if (kind, name) not in self._metrics:
+            data = module.data_spec
             make: dict[str, Callable[[], Metric]] = {
                 "translation": TranslationError,
                 "reconstruction": TranslationError,
                 "cycle": CycleError,
                 "rh": ReconstructionHonesty,
                 "sn": NoiseSensitivity,
-                "bits_per_dim": lambda: BitsPerDim(module.data_spec["levels"]),
+                "bits_per_dim": lambda: BitsPerDim(data["levels"]),
                 "jacobian": lambda: JacobianExtremes(self.jacobian),
                 "capacity_bits": lambda: ChannelCapacity(module.code_noise),
                 "accuracy": MeanMetric,
                 "neighbour_accuracy": NeighbourAccuracy,
                 "log_prob": MeanMetric,
                 "gap": MeanMetric,
-                "segmentation": lambda: SegmentationScore(len(module.data_spec["palette"]["names"])),
+                "segmentation": lambda: SegmentationScore(len(data["palette"]["names"])),
                 "diversity": Diversity,
                 "coverage": lambda: ModeCoverage(self.mode_radius),
                 "judge": FeatureDistance,
+                "attributes": lambda: AttributeAccuracy(data["attributes"]),
+                "manipulation": lambda: ManipulationAccuracy(data["attributes"], data["roles"], name),
+                "correctness": lambda: TranslationCorrectness(data["attributes"], data["roles"], name),
                 "fid": _fid,
                 "kid": _kid,
             }
@@ -211,6 +249,9 @@ class Evaluation(Callback):
                 self._metric("accuracy", source, module).update(right.float())
             if hasattr(module, "segment") and target == _labels(module) and f"truth_{target}" in batch:
                 self._score(module, source, module.segment(images).argmax(1), batch[f"truth_{target}"])
+            if hasattr(module, "predict_attributes") and f"attributes_{source}" in batch:
+                predicted = module.predict_attributes(images)
+                self._metric("attributes", source, module).update(predicted, batch[f"attributes_{source}"])
 
     def _measure_direction(self, module: Any, batch: dict[str, Any], direction: str, guide: Tensor | None) -> None:
         source, target = direction.split("2")
@@ -243,6 +284,13 @@ class Evaluation(Callback):
                 self._metric("accuracy", direction, module).update(right.float())
             if self.judge_distances:
                 self._metric("judge", direction, module).update(judge.features(shown), real=False)
+        if self.predictor is not None and target in batch:
+            if guide is not None:
+                self._measure_attributes(module, images, guide, output, direction)
+            elif module.accepts_guide:
+                guide = self._partners(batch, target, len(images))
+                guided = module.translate(images, direction, guide=guide, seed=0)
+                self._measure_attributes(module, images, guide, guided, direction)
         if module.multimodal:
             self._metric("diversity", direction, module).update(many[:, : self.samples])
         if truths is not None:
@@ -278,6 +326,12 @@ class Evaluation(Callback):
             noise = torch.randn(output.shape[1:], generator=torch.Generator().manual_seed(0)).to(output)
             self._metric("sn", source, module).update(back(output + self.cycle_noise * noise), cycled)
 
+    def _measure_attributes(self, module: Any, images: Tensor, guide: Tensor, output: Tensor, direction: str) -> None:
+        predict = self.predictor.to(module.device).predict_attributes
+        seen = [predict(shown) for shown in (output.clamp(-1, 1), images, guide)]
+        for kind in ("manipulation", "correctness"):
+            self._metric(kind, direction, module).update(*seen)
+
     def _score(self, module: Any, name: str, classes: Tensor, labels: Tensor) -> None:
         """Compare class maps (N, H, W) with the classes of ``labels`` (N, 3, H, W), pictures in the palette."""
         palette = module.data_spec["palette"]
@@ -285,11 +339,14 @@ class Evaluation(Callback):
         self._metric("segmentation", name, module).update(classes, truth)
 
     def _guide(self, module: Any, batch: dict[str, Any], target: str, count: int) -> Tensor | None:
-        """Guides for ``count`` images from the other domain of the batch, repeated where it has fewer."""
-        if not module.guided or target not in batch:
-            return None
-        index = torch.arange(count, device=module.device) % len(batch[target])
-        return batch[target][index]
+        """Guides for ``count`` images, for methods that need them."""
+        return self._partners(batch, target, count) if module.guided and target in batch else None
+
+    @staticmethod
+    def _partners(batch: dict[str, Any], target: str, count: int) -> Tensor:
+        """Images of the batch's other domain for ``count`` images, at the same places; repeated where it has fewer."""
+        others = batch[target]
+        return others[torch.arange(count, device=others.device) % len(others)]
 
     def _results(self, trainer: Trainer, module: LightningModule) -> dict[str, Tensor]:
         keys = sorted(self._metrics)
@@ -384,8 +441,9 @@ class Evaluation(Callback):
     # --- Lightning's hooks -------------------------------------------------------------------------------------
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check the segmenter."""
+        """Check the segmenter and the predictor."""
         self._check_segmenter(pl_module)
+        self._check_predictor(trainer, pl_module)
 
     on_test_start = on_validation_start
 

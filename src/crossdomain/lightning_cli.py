@@ -22,6 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 # Imported so that a recipe can name these classes without their modules.
 import crossdomain.adaptation
+import crossdomain.attributes
 import crossdomain.autoencoder
 import crossdomain.datamodules
 import crossdomain.densities
@@ -37,7 +38,7 @@ from crossdomain.evaluation import Evaluation
 from crossdomain.method import Method
 from crossdomain.objectives import Objective, Penalty
 
-CHECKPOINT_KEYS = ("ckpt_path", "translator", "semantic_classifier", "judge_a", "judge_b", "segmenter")
+CHECKPOINT_KEYS = ("ckpt_path", "translator", "semantic_classifier", "judge_a", "judge_b", "segmenter", "predictor")
 # Remarks of Lightning that are known and harmless here.
 NOISE = (
     ".*does not have many workers.*",  # small data needs no loading processes

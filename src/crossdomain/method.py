@@ -179,6 +179,8 @@ class Method(LightningModule, ABC):
             "resize_filter": "bicubic",
             "levels": 256,
             "palette": None,
+            "attributes": None,
+            "roles": None,
         }
         self._saved_process_state: dict[str, Any] | None = None
 
@@ -535,7 +537,7 @@ class Method(LightningModule, ABC):
                 f"but this {type(self).__name__} has {list(self.channels.values())}."
             )
         self.rounds, self.images_seen, self.prepared = entry["rounds"], entry["images_seen"], True
-        # Older checkpoints say nothing of a palette; tested on data that has one, they take the data's.
+        # Older checkpoints say nothing of palettes and attributes; tested on data that has them, they take the data's.
         self.data_spec = {key: entry.get(key, value) for key, value in self.data_spec.items()}
         processes = entry.get("processes")
         if processes and self._trainer is not None and self.trainer.state.fn == "fit":

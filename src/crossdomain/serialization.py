@@ -6,8 +6,8 @@ A checkpoint is Lightning's, readable with ``weights_only=True``. Two of its ent
   ``{class_path, init_args}``, and the method's own class as ``_class_path``. From these, and nothing else, the method
   is made again.
 - ``crossdomain``: ``format``, ``version``, ``method``, the data's ``domains``, ``channels``, ``image_size``,
-  ``resize_filter``, ``levels`` and ``palette``, the counters ``rounds`` and ``images_seen``, and for each process the
-  random states and image pools.
+  ``resize_filter``, ``levels``, ``palette``, ``attributes`` and ``roles``, the counters ``rounds`` and ``images_seen``,
+  and for each process the random states and image pools.
 """
 
 from __future__ import annotations

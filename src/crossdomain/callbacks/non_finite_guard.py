@@ -34,6 +34,8 @@ class NonFiniteGuard(Callback):
         """Look at the round before, and take this one's terms."""
         self._check()
         terms = pl_module.last_terms
+        if not terms:  # no player moved
+            return
         values, copied = torch.stack([term.float() for term in terms.values()]), None
         if values.is_cuda:
             values = values.to("cpu", non_blocking=True)

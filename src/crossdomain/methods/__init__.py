@@ -9,6 +9,7 @@ from crossdomain.methods.flowgan import FlowGAN
 from crossdomain.methods.lrmf import LRMF
 from crossdomain.methods.munit import MUNIT
 from crossdomain.methods.pix2pix import Pix2Pix
+from crossdomain.methods.random_translation import RandomTranslation
 from crossdomain.methods.rift import RIFT
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "DistanceGAN",
     "FlowGAN",
     "Pix2Pix",
+    "RandomTranslation",
 ]

@@ -1,5 +1,11 @@
 """Metrics, as torchmetrics classes; they add up over batches and over processes."""
 
+from crossdomain.metrics.attributes import (
+    AttributeAccuracy,
+    ManipulationAccuracy,
+    TranslationCorrectness,
+    relative_discrepancy,
+)
 from crossdomain.metrics.capacity import ChannelCapacity
 from crossdomain.metrics.cycles import CycleError, NoiseSensitivity, ReconstructionHonesty
 from crossdomain.metrics.features import FeatureDistance
@@ -9,16 +15,20 @@ from crossdomain.metrics.segmentation import SegmentationScore
 from crossdomain.metrics.translation import Diversity, ModeCoverage, TranslationError
 
 __all__ = [
+    "AttributeAccuracy",
     "BitsPerDim",
     "ChannelCapacity",
     "CycleError",
     "Diversity",
     "FeatureDistance",
     "JacobianExtremes",
+    "ManipulationAccuracy",
     "ModeCoverage",
     "NeighbourAccuracy",
     "NoiseSensitivity",
     "ReconstructionHonesty",
     "SegmentationScore",
+    "TranslationCorrectness",
     "TranslationError",
+    "relative_discrepancy",
 ]

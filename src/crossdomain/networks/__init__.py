@@ -4,7 +4,7 @@ Generators and encoders with a latent vector are made with its length as well.
 A network that needs images whose sides are multiples of some number says so in its attribute ``total_stride``.
 """
 
-from crossdomain.networks.classifiers import ConvClassifier, TimmClassifier
+from crossdomain.networks.classifiers import ConvClassifier, StridedClassifier, TimmClassifier
 from crossdomain.networks.critics import CriticPyramid, MultiScaleCritic, PatchCritic, PixelCritic
 from crossdomain.networks.decoders import ConvDecoder
 from crossdomain.networks.disco import DiscoCritic, DiscoGenerator
@@ -35,6 +35,7 @@ __all__ = [
     "ResNetEncoder",
     "ResNetGenerator",
     "ResidualBlock",
+    "StridedClassifier",
     "StyledResNetGenerator",
     "TimmClassifier",
     "TimmSegmenter",

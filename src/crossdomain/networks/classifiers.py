@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 
@@ -41,6 +43,47 @@ class ConvClassifier(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """What the linear layer reads, without dropout: (N, in_channels, H, W) to (N, 8 width)."""
         return self.model[:-2](x)
+
+
+class StridedClassifier(nn.Module):
+    """A small classifier that keeps places: 4x4 convolutions of stride 2 with batch norm, then one hidden layer.
+
+    Args:
+        in_channels: channels of the image.
+        out_channels: number of outputs.
+        width: channels of the first convolution; the others have twice as many.
+        layers: convolutions.
+        grid: the last features are averaged to this many places in height and width.
+        hidden: width of the hidden layer.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int = 32,
+        layers: int = 3,
+        grid: int = 8,
+        hidden: int = 256,
+    ) -> None:
+        super().__init__()
+        widths = [in_channels, width, *[2 * width] * (layers - 1)]
+        features: list[nn.Module] = []
+        for channels, wider in pairwise(widths):
+            conv = nn.Conv2d(channels, wider, 4, stride=2, padding=1, bias=False)
+            features += [conv, nn.BatchNorm2d(wider), nn.ReLU(inplace=True)]
+        self.model = nn.Sequential(
+            *features,
+            nn.AdaptiveAvgPool2d(grid),
+            nn.Flatten(),
+            nn.Linear(widths[-1] * grid * grid, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, out_channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) in [-1, 1], at least ``2 ** layers`` px, to (N, out_channels)."""
+        return self.model(x)
 
 
 class TimmClassifier(nn.Module):
