@@ -230,7 +230,7 @@ class Evaluation(Callback):
                 neighbours.update(images, batch[f"label_{source}"], translated=False)
             noise = torch.rand(images.shape[1:], generator=torch.Generator().manual_seed(0)).to(images)
             noisy = dequantize(images, module.data_spec["levels"], noise)
-            if source in _densities(module):
+            if source in module.densities:
                 log_prob = module.log_prob(noisy, source)
                 if images.ndim == 4:
                     self._metric("bits_per_dim", source, module).update(log_prob, images[0].numel())
@@ -396,7 +396,7 @@ class Evaluation(Callback):
                 continue
             images = images[: self.pictures]
             if DIRECTIONS[source] not in module.directions:
-                rows += [(names[source], images)] if source in _densities(module) else []
+                rows += [(names[source], images)] if source in module.densities else []
                 continue
             guide = self._guide(module, batch, target, len(images))
             rows.append((f"{names[source]}", images))
@@ -502,11 +502,6 @@ class Evaluation(Callback):
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the metrics of the test split."""
         self._finish(trainer, pl_module, "test")
-
-
-def _densities(module: Any) -> tuple[str, ...]:
-    """The domains that the method has a likelihood for."""
-    return getattr(module, "densities", ())
 
 
 def clamped(images: Tensor) -> Tensor:

@@ -98,6 +98,7 @@ class Method(LightningModule, ABC):
         players: names of the modules each player owns, in the order in which players move.
         objective: the adversarial objective, which may constrain the player ``critic`` after each of its updates.
         directions: the ways ``translate`` knows, of ``a2b`` and ``b2a``.
+        densities: the domains that ``log_prob`` knows.
         generating_player: the player whose gradients pass through what ``generate`` returns.
         supervised: whether training reads the truth; a batch without it is then refused.
         multimodal: whether ``translate`` has many outputs for one input.
@@ -112,6 +113,7 @@ class Method(LightningModule, ABC):
     players: dict[str, tuple[str, ...]]
     objective: Objective | None = None
     directions: tuple[str, ...] = ()
+    densities: tuple[str, ...] = ()
     generating_player: str = "generator"
     supervised: bool = False
     multimodal: bool = False
@@ -491,9 +493,18 @@ class Method(LightningModule, ABC):
     test_step = validation_step
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Translations of the batch by direction: (N, C, H, W) each, in [-1, 1], or (N, D)."""
-        sources = [(d, d[0]) for d in self.directions if d[0] in batch]
-        return {direction: clamped(self.translate(batch[source], direction)) for direction, source in sources}
+        """Translations of the batch by direction: (N, C, H, W) each, in [-1, 1], or (N, D).
+
+        A method that needs guides takes the images of the other domain, at the same places of the batch.
+        """
+        outputs = {}
+        for direction in self.directions:
+            images, others = (batch.get(domain) for domain in direction.split("2"))
+            if images is None or (self.guided and others is None):
+                continue
+            guide = others[torch.arange(len(images)) % len(others)] if self.guided else None
+            outputs[direction] = clamped(self.translate(images, direction, guide=guide))
+        return outputs
 
     # --- checkpoints -------------------------------------------------------------------------------------------
 

@@ -172,6 +172,11 @@ class LeastSquares(Objective):
         return (fake - 1.0).square().mean()
 
 
+def full_least_squares() -> LeastSquares:
+    """Least squares whose critic's loss is not divided by 2, as BiCycleGAN, MUNIT and RIFT have it."""
+    return LeastSquares(critic_scale=1.0)
+
+
 class NonSaturating(Objective):
     """Cross-entropy with the generator's target flipped (Goodfellow et al., arXiv 1406.2661).
 

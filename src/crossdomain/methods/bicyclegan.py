@@ -13,15 +13,10 @@ from crossdomain.losses import standard_normal_kl
 from crossdomain.method import Batch, NetworkFactory, Terms, frozen
 from crossdomain.methods.paired import Paired
 from crossdomain.networks import LatentUNetGenerator, MultiScaleCritic, ResNetEncoder
-from crossdomain.objectives import LeastSquares, Objective
+from crossdomain.objectives import Objective, full_least_squares
 
 LatentNetworkFactory = Callable[[int, int, int], nn.Module]
 """Makes a network from the number of channels in and out and the length of a latent vector."""
-
-
-def full_least_squares() -> LeastSquares:
-    """The paper's objective: the critic's loss is not divided by 2."""
-    return LeastSquares(critic_scale=1.0)
 
 
 class BiCycleGAN(Paired):

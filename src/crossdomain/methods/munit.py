@@ -10,11 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from crossdomain.method import Batch, NetworkFactory, Terms
-from crossdomain.methods.bicyclegan import full_least_squares
 from crossdomain.methods.unpaired import Unpaired
 from crossdomain.methods.unpaired_gan import BOTH
 from crossdomain.networks import MUNITCritic, MUNITGenerator
-from crossdomain.objectives import Objective
+from crossdomain.objectives import Objective, full_least_squares
 
 
 class MUNIT(Unpaired):

@@ -9,10 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from crossdomain.method import Batch, NetworkFactory, Terms
-from crossdomain.methods.bicyclegan import full_least_squares
 from crossdomain.methods.style_channel import StyleChannel
 from crossdomain.networks import PatchCritic
-from crossdomain.objectives import Objective
+from crossdomain.objectives import Objective, full_least_squares
 
 
 def affine_patch_critic(in_channels: int, out_channels: int) -> PatchCritic:
