@@ -30,8 +30,8 @@ def address(tmp_path_factory):
     """TensorBoard's address, on a comparison of two methods."""
     logs = tmp_path_factory.mktemp("compare")
     compare(METHODS, Digits(), logs=logs)
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs), "--port", "0", "--load_fast", "false"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", logs.name, "--port", "0", "--load_fast", "false"]
+    with subprocess.Popen(command, cwd=logs.parent, stderr=subprocess.PIPE, text=True) as server:
         for line in server.stderr:
             if found := re.search(r"http://\S+", line):
                 yield found[0]
