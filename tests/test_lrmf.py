@@ -288,7 +288,7 @@ def test_far_domains_have_no_gradient_and_a_warning_names_the_certificate(traine
 
 @pytest.mark.parametrize(
     ("value", "pull", "message"),
-    [(0.5, 0.2, "train longer"), (0.5, 0.01, "gradient has vanished"), (-0.3, 0.0, "change model.density")],
+    [(0.5, 0.2, "train longer"), (0.5, 0.01, "gradient has vanished"), (-0.3, 0.0, r"give model\.density more room")],
 )
 def test_warnings(value, pull, message, trainer, monkeypatch):
     method = LRMF(2, flow=AffineFlow, density=GaussianDensity)

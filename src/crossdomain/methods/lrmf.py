@@ -151,7 +151,7 @@ class LRMF(Method):
         if abs(certificate) <= self.tolerance:
             return
         if certificate < 0:
-            why = "The private densities are underfitted, or overfitted on too little data: change model.density."
+            why = "The private densities are worse than the shared one: train longer, or give model.density more room."
         elif self.pull > 0.1 * certificate:
             why = "The domains are not aligned yet: train longer."
         else:
