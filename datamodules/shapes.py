@@ -268,7 +268,7 @@ class Shapes(DomainData):
             raise ValueError(f"data.split is {split!r}, but Shapes have the splits {', '.join(SPECIAL)}.")
         if image_size < SMALLEST:
             raise ValueError(f"data.image_size is {image_size}, but Shapes cannot be seen below {SMALLEST} px.")
-        self.name = split
+        self.split_name = split
         self.real = real
         special = SPECIAL[split]
         self.domains = tuple("+".join(names) or f"shapes {domain}" for domain, names in zip("ab", special, strict=True))
@@ -279,7 +279,7 @@ class Shapes(DomainData):
     def combinations(self) -> tuple[Tensor, Tensor]:
         """Rows of all pictures of the domains, shuffled; both are the first of them that are held out."""
         order = torch.randperm(COUNT, generator=torch.Generator().manual_seed(0))
-        if self.name == "all":
+        if self.split_name == "all":
             return order[::2], order[1::2]
         factors = to_factors(order)
         in_a, in_b = (
@@ -298,7 +298,7 @@ class Shapes(DomainData):
             {
                 domain: self.images(mine),
                 f"attributes_{domain}": mine.float(),
-                f"path_{domain}": [f"{self.name}/{row:06d}" for row in of_domain.tolist()],
+                f"path_{domain}": [f"{self.split_name}/{row:06d}" for row in of_domain.tolist()],
             }
             for domain, mine, of_domain in zip("ab", factors, rows, strict=True)
         ]

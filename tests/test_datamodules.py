@@ -82,6 +82,8 @@ def test_digits_in_other_sizes_and_colours():
         "resize_filter": "bicubic",
         "levels": 256,
         "palette": None,
+        "attributes": None,
+        "roles": None,
     }
     with pytest.raises(ValueError, match=r"data.channels is 2, but Digits come with 1 \(grey\) or 3"):
         Digits(channels=2)

@@ -90,6 +90,8 @@ def test_pairs_side_by_side_share_crop_and_flip(side_by_side):
     assert data.spec() | {"domains": None} == {
         "domains": None, "channels": [3, 3], "image_size": 16, "resize_filter": "bicubic", "levels": 256,
         "palette": None,
+        "attributes": None,
+        "roles": None,
     }  # fmt: skip
     flips, corners = set(), set()
     for epoch in range(8):

@@ -89,6 +89,8 @@ def test_header_says_what_translate_needs(saved):
         "resize_filter": "bicubic",
         "levels": 256,
         "palette": None,
+        "attributes": None,
+        "roles": None,
         "rounds": 2,
         "images_seen": 16,
     }
