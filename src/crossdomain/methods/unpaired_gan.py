@@ -77,18 +77,19 @@ class UnpairedGAN(Unpaired):
         self.guess_weight = guess_weight
         self.feature_share = feature_share
         self.objective = objective()
-        critics = []
         for direction in self.directions:
             source, target = direction.split("2")
             self.add_module(direction, generator(self.channels[source], self.channels[target]))
-            self.add_module(f"critic_{target}", critic(self.channels[target], 1))
-            setattr(self, f"pool_{target}", ImagePool(pool_size))
-            critics.append(f"critic_{target}")
-            if feature_share > 0 and not hasattr(self.get_submodule(critics[-1]), "features"):
+        judged = sorted(direction[-1] for direction in self.directions)
+        for domain in judged:
+            self.add_module(f"critic_{domain}", critic(self.channels[domain], 1))
+            setattr(self, f"pool_{domain}", ImagePool(pool_size))
+            if feature_share > 0 and not hasattr(self.get_submodule(f"critic_{domain}"), "features"):
                 raise ValueError(
                     f"feature_share is {feature_share}, but the critic has no features to match.\n"
                     "Take a critic such as DiscoCritic, or set model.feature_share to 0."
                 )
+        critics = [f"critic_{domain}" for domain in judged]
         if guess_weight > 0:
             for domain in "ab":
                 self.add_module(f"guess_{domain}", critic(2 * self.channels[domain], 1))
