@@ -151,7 +151,7 @@ def test_scatter_plots(dimensions):
 def test_pictures_before_during_and_after(trainer, tmp_path):
     logger = TensorBoardLogger(tmp_path)
     run = trainer(logger=logger, max_epochs=2, num_sanity_val_steps=1)
-    run.fit(lrmf(), Moons(size=600))
+    run.fit(lrmf(), Moons(size=600, batch_size=256))
     events = EventAccumulator(logger.log_dir, {"images": 0})
     events.Reload()
     assert [image.step for image in events.Images("val/grid")] == [0, 2, 4]
@@ -162,7 +162,7 @@ def test_pictures_before_during_and_after(trainer, tmp_path):
 def test_alignflow_on_vectors(trainer, tmp_path):
     method = alignflow()
     run = trainer(max_epochs=1, limit_train_batches=3, callbacks=[Evaluation()])
-    run.fit(method, Moons(size=600))
+    run.fit(method, Moons(size=600, batch_size=256))
     assert "val/neighbour_accuracy_a2b" in run.callback_metrics
     assert not any("bits_per_dim" in key for key in run.callback_metrics)
     samples = method.sample(4, seed=0)
@@ -177,7 +177,7 @@ def test_classifiers_of_vectors_and_their_translations(trainer, tmp_path):
     translator = lrmf()
     run = trainer(limit_train_batches=0, limit_val_batches=0)
     translator.prepare = lambda loader: None
-    data = Moons(angle=0.0, scale=1.0, shift=10.0, size=1000)
+    data = Moons(angle=0.0, scale=1.0, shift=10.0, size=1000, batch_size=250)
     run.fit(translator, data)
     translator.flow.shift.data.fill_(-10.0)
     run.save_checkpoint(tmp_path / "translator.ckpt")
