@@ -306,7 +306,7 @@ def test_warnings(value, pull, message, trainer, monkeypatch):
 def test_checkpoint_is_rebuilt(trainer, tmp_path):
     method = LRMF(2, flow=FLOW, density=partial(MixtureDensity, density=DENSITY, components=3))
     run = trainer(limit_train_batches=2, limit_val_batches=1)
-    run.fit(method, Moons(size=600))
+    run.fit(method, Moons(size=600, batch_size=256))
     run.save_checkpoint(tmp_path / "lrmf.ckpt")
     again = serialization.rebuild(serialization.read(tmp_path / "lrmf.ckpt"))
     x = torch.randn(5, 2)

@@ -27,7 +27,7 @@ class NeighbourAccuracy(Metric):
 
     def compute(self) -> Tensor:
         """Accuracy over everything so far, in [0, 1]; NaN where one of the two is missing."""
-        if not (self.moved and self.target):
+        if not (len(self.moved) and len(self.target)):
             return torch.tensor(float("nan"))
         target, labels = dim_zero_cat(self.target), dim_zero_cat(self.target_labels)
         nearest = [torch.cdist(part, target).argmin(1) for part in dim_zero_cat(self.moved).split(CHUNK)]
