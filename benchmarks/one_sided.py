@@ -11,7 +11,7 @@ import argparse
 import statistics
 
 import torch
-from step_time import bare_round, make_method, now
+from step_time import make_method, time_turn_about
 
 CYCLES = ["cycle_weight_a=10", "cycle_weight_b=10"]
 KINDS = {
@@ -27,24 +27,16 @@ def main():
     parser.add_argument("--size", type=int, default=16)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--precision", choices=["32-true", "bf16-mixed"], default="32-true")
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=10, help="times three of each kind")
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     shape = (options.batch, 1, options.size, options.size)
     batch = {domain: (torch.randint(0, 256, shape) / 127.5 - 1).to(device) for domain in "ab"}
-    methods, optimizers, times = {}, {}, {kind: [] for kind in KINDS}
+    methods = {}
     for kind, settings in KINDS.items():
         torch.manual_seed(0)
         methods[kind] = make_method(options.config, 1, settings).to(device)
-        methods[kind].prepare([batch])
-        players = methods[kind].players
-        optimizers[kind] = dict(zip(players, methods[kind].configure_optimizers()[0], strict=True))
-    for number in range(5 + options.rounds):
-        for kind, method in methods.items():
-            start = now()
-            bare_round(method, optimizers[kind], batch, options.precision)
-            if number >= 5:
-                times[kind].append(now() - start)
+    times = time_turn_about(methods, batch, options.precision, options.rounds)
     both = statistics.median(times["two-sided"])
     print(f"{options.config} {options.precision} on {device}, {options.batch} x {options.size} px")
     for kind, seconds in times.items():

@@ -23,7 +23,7 @@ import statistics
 from pathlib import Path
 
 import torch
-from step_time import bare_round, make_method, now
+from step_time import make_method, time_turn_about
 
 from crossdomain import hub
 from crossdomain.lightning_cli import run
@@ -82,27 +82,16 @@ def one_sided(row):
     return method == "distancegan" and "both" not in options
 
 
-def round_times(rounds=12, warm_up=3, size=64):
+def round_times(rounds=4, warm_up=1, size=64):
     """Seconds per 1,000 images of each domain, of bare rounds of each row at 16 px."""
     torch.manual_seed(0)
     batch = {d: torch.randint(0, 256, (size, 1, 16, 16)) / 127.5 - 1 for d in "ab"}
-    methods, optimizers, times = {}, {}, collections.defaultdict(list)
+    methods = {}
     for row, (method, options) in ROWS.items():
         names = [option.removeprefix("--model.") for option in options[::2]]
         settings = [f"{name}={value}" for name, value in zip(names, options[1::2], strict=True)]
         methods[row] = make_method(f"{method}_mnist_usps", 1, settings)
-        methods[row].prepare([batch])
-        made = methods[row].configure_optimizers()[0]
-        optimizers[row] = dict(zip(methods[row].players, made, strict=True))
-    for number in range(warm_up + rounds):
-        for row, method in methods.items():
-            start = now()
-            turns = 3 if row == "DiscoGAN" else 1  # its critics move in every third round, its generators in the others
-            for _ in range(turns):
-                bare_round(method, optimizers[row], batch, "bf16-mixed")
-                method.rounds += 1
-            if number >= warm_up:
-                times[row].append((now() - start) / turns)
+    times = time_turn_about(methods, batch, "bf16-mixed", rounds, warm_up)
     return {row: 1000 * (1 + one_sided(row)) * statistics.median(values) / size for row, values in times.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -52,11 +52,8 @@ class Gaussians(VectorData):
         mean_b: of domain b, (D,).
         covariance_b: of domain b.
         size: vectors of each domain in train; val and test have a fifth each.
-        root: as everywhere.
-        download: as everywhere.
         batch_size: vectors of each domain in a batch, in every process.
-        num_workers: processes that load.
-        seed: decides the order of training vectors.
+        options: those of :class:`VectorData`.
     """
 
     domains = ("Gaussian", "other Gaussian")
@@ -68,13 +65,10 @@ class Gaussians(VectorData):
         mean_b: Sequence[float] = (1.0, 0.0),
         covariance_b: Sequence[Sequence[float]] = ((0.5, -0.3), (-0.3, 1.0)),
         size: int = 10_000,
-        root: str | None = None,
-        download: bool = False,
         batch_size: int = 1000,
-        num_workers: int = 0,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(root, download, batch_size, num_workers, seed)
+        super().__init__(batch_size=batch_size, **options)
         self.channels = len(mean_a)
         self.size = size
         self.moments: dict[str, tuple[Tensor, Tensor]] = {}
@@ -113,11 +107,8 @@ class Moons(VectorData):
         shift: of domain a, in both coordinates.
         noise: standard deviation of the points around their arms, before scaling.
         size: points of each domain in train; val and test have a fifth each.
-        root: as everywhere.
-        download: as everywhere.
         batch_size: points of each domain in a batch, in every process.
-        num_workers: processes that load.
-        seed: decides the order of training points.
+        options: those of :class:`VectorData`.
     """
 
     domains = ("turned moons", "moons")
@@ -130,13 +121,10 @@ class Moons(VectorData):
         shift: float = 0.3,
         noise: float = 0.1,
         size: int = 10_000,
-        root: str | None = None,
-        download: bool = False,
         batch_size: int = 1000,
-        num_workers: int = 0,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(root, download, batch_size, num_workers, seed)
+        super().__init__(batch_size=batch_size, **options)
         self.angle, self.scale, self.shift, self.noise, self.size = angle, scale, shift, noise, size
 
     def split(self, name: str) -> DomainImages:
@@ -165,24 +153,16 @@ class Embeddings(VectorData):
         name: the file is ``root/embeddings/<name>.pt``.
         standardize: each domain by itself (``apart``), so that domains which differ much still overlap, or both by one
             map (``together``), so that they differ as they did.
-        root: as everywhere.
-        download: as everywhere; there is nothing to download.
-        batch_size: vectors of each domain in a batch, in every process.
-        num_workers: processes that load.
-        seed: decides the order of training vectors.
+        options: those of :class:`VectorData`.
     """
 
     def __init__(
         self,
         name: str = "mnist_usps",
         standardize: Literal["apart", "together"] = "apart",
-        root: str | None = None,
-        download: bool = False,
-        batch_size: int = 256,
-        num_workers: int = 0,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(root, download, batch_size, num_workers, seed)
+        super().__init__(**options)
         self.path = self.root / "embeddings" / f"{name}.pt"
         self.name = name
         if standardize not in ("apart", "together"):

@@ -52,11 +52,7 @@ class DomainClassifier(Method):
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
-        if len(set(self.channels.values())) > 1:
-            raise ValueError(
-                f"The domains have {channels_a} and {channels_b} channels, but one classifier reads both.\n"
-                "Give both domains the same channels."
-            )
+        self._require_equal_channels("one classifier reads both")
         if (train_on in ("a2b", "b2a")) != (translator is not None):
             raise ValueError(
                 f"train_on is {train_on!r} and translator is {translator!r}; a translator goes with 'a2b' and 'b2a'.\n"

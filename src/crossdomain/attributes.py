@@ -42,11 +42,7 @@ class AttributePredictor(Method):
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
-        if len(set(self.channels.values())) > 1:
-            raise ValueError(
-                f"The domains have {channels_a} and {channels_b} channels, but one predictor reads both.\n"
-                "Give both domains the same channels."
-            )
+        self._require_equal_channels("one predictor reads both")
         if not attributes or min(attributes.values()) < 0:
             raise ValueError(
                 f"model.attributes is {attributes}, expected name: number of values, 0 for a real number.\n"

@@ -44,11 +44,7 @@ class SharedAutoencoder(Method):
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
-        if len(set(self.channels.values())) > 1:
-            raise ValueError(
-                f"The domains have {channels_a} and {channels_b} channels, but one encoder reads both.\n"
-                "Give both domains the same channels."
-            )
+        self._require_equal_channels("one encoder reads both")
         self.encoder, self.decoder = encoder(channels_a, latent), decoder(latent, channels_a)
         self.players = {"generator": ("encoder", "decoder")}
         self.kl_weight = kl_weight

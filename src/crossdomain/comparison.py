@@ -18,9 +18,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from crossdomain import hub
-from crossdomain.evaluation import Evaluation
+from crossdomain.evaluation import Evaluation, partners
 from crossdomain.grid import labelled_columns
-from crossdomain.method import Method
+from crossdomain.method import Batch, Method
 
 Format = Literal["table", "markdown", "csv", "json"]
 
@@ -167,6 +167,7 @@ def compare(
     members = find_members(names)
     result = Comparison(type(data).__name__, split, Path(logs))
     columns: dict[str, list[tuple[str, Tensor]]] = {}
+    batch: Batch = {}
     for name, checkpoint in members.items():
         method = hub.load(checkpoint)
         if (reason := _misfit(method, data)) is not None:
@@ -179,7 +180,8 @@ def compare(
         logger.log_hyperparams(entries, {f"{split}/{tag}": value for tag, value in result.metrics[name].items()})
         logger.finalize("success")
         if pictures:
-            _add_columns(columns, name, method, data, split, pictures)
+            batch = batch or next(iter(data.test_dataloader() if split == "test" else data.val_dataloader()))
+            _add_columns(columns, name, method, batch, data.spec()["domains"], pictures)
     if not result.metrics:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in result.not_applicable.items())
         raise ValueError(f"No member fits {result.data}.\n{reasons}\nGive other members, or other data.")
@@ -208,13 +210,12 @@ def _add_columns(
     columns: dict[str, list[tuple[str, Tensor]]],
     name: str,
     method: Method,
-    data: LightningDataModule,
-    split: str,
+    batch: Batch,
+    domains: Sequence[str],
     pictures: int,
 ) -> None:
     """Add a member's translations of the first pictures; the first member of a direction brings input and truth."""
-    batch = next(iter(data.test_dataloader() if split == "test" else data.val_dataloader()))
-    names = dict(zip("ab", data.spec()["domains"], strict=True))
+    names = dict(zip("ab", domains, strict=True))
     for direction in method.directions:
         source, target = direction.split("2")
         if batch.get(source) is None or batch[source].ndim != 4:
@@ -229,5 +230,5 @@ def _add_columns(
         if method.guided:
             if target not in batch:
                 continue
-            guide = batch[target][torch.arange(len(images)) % len(batch[target])]
+            guide = partners(batch[target], len(images))
         shown.append((name, method.translate(images.to(method.device), direction, guide=guide, seed=0).cpu()))

@@ -228,9 +228,9 @@ class Evaluation(Callback):
             if back in module.directions and images.ndim == 2 and f"label_{source}" in batch:
                 neighbours = self._metric("neighbour_accuracy", back, module)
                 neighbours.update(images, batch[f"label_{source}"], translated=False)
-            noise = torch.rand(images.shape[1:], generator=torch.Generator().manual_seed(0)).to(images)
-            noisy = dequantize(images, module.data_spec["levels"], noise)
             if source in module.densities:
+                noise = torch.rand(images.shape[1:], generator=torch.Generator().manual_seed(0)).to(images)
+                noisy = dequantize(images, module.data_spec["levels"], noise)
                 log_prob = module.log_prob(noisy, source)
                 if images.ndim == 4:
                     self._metric("bits_per_dim", source, module).update(log_prob, images[0].numel())
@@ -238,8 +238,8 @@ class Evaluation(Callback):
                     self._metric("log_prob", source, module).update(log_prob)
                 if self.jacobian > 0 and hasattr(module, "flow_of"):
                     self._metric("jacobian", source, module).update(module.flow_of(source), noisy)
-            if hasattr(module, "gap"):
-                self._metric("gap", source, module).update(module.gap(noisy, source))
+                if hasattr(module, "gap"):
+                    self._metric("gap", source, module).update(module.gap(noisy, source))
             if hasattr(module, "reconstruct"):
                 self._metric("reconstruction", source, module).update(module.reconstruct(images, source), images)
             if getattr(module, "code_noise", 0) > 0:
@@ -288,7 +288,7 @@ class Evaluation(Callback):
             if guide is not None:
                 self._measure_attributes(module, images, guide, output, direction)
             elif module.accepts_guide:
-                guide = self._partners(batch, target, len(images))
+                guide = partners(batch[target], len(images))
                 guided = module.translate(images, direction, guide=guide, seed=0)
                 self._measure_attributes(module, images, guide, guided, direction)
         if module.multimodal:
@@ -340,13 +340,7 @@ class Evaluation(Callback):
 
     def _guide(self, module: Any, batch: dict[str, Any], target: str, count: int) -> Tensor | None:
         """Guides for ``count`` images, for methods that need them."""
-        return self._partners(batch, target, count) if module.guided and target in batch else None
-
-    @staticmethod
-    def _partners(batch: dict[str, Any], target: str, count: int) -> Tensor:
-        """Images of the batch's other domain for ``count`` images, at the same places; repeated where it has fewer."""
-        others = batch[target]
-        return others[torch.arange(count, device=others.device) % len(others)]
+        return partners(batch[target], count) if module.guided and target in batch else None
 
     def _results(self, trainer: Trainer, module: LightningModule) -> dict[str, Tensor]:
         keys = sorted(self._metrics)
@@ -502,6 +496,11 @@ class Evaluation(Callback):
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the metrics of the test split."""
         self._finish(trainer, pl_module, "test")
+
+
+def partners(others: Tensor, count: int) -> Tensor:
+    """Guides for ``count`` images: the batch's images of the other domain at the same places, repeated if fewer."""
+    return others[torch.arange(count, device=others.device) % len(others)]
 
 
 def clamped(images: Tensor) -> Tensor:

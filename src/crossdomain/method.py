@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from crossdomain import serialization
-from crossdomain.evaluation import Evaluation, clamped
+from crossdomain.evaluation import Evaluation, clamped, partners
 from crossdomain.objectives import Objective
 from crossdomain.optimization import OptimizerFactory, ScheduleFactory, adam
 from crossdomain.pool import ImagePool
@@ -303,7 +303,15 @@ class Method(LightningModule, ABC):
         below, beside = (-side % self.total_stride for side in images.shape[2:])
         return F.pad(images, (0, beside, 0, below), mode="replicate") if below or beside else images
 
+    def _require_equal_channels(self, why: str, advice: str = "Give both domains the same channels.") -> None:
+        """Refuse domains of different channels, which ``why`` says what speaks against."""
+        if self.channels["a"] != self.channels["b"]:
+            a, b = self.channels.values()
+            raise ValueError(f"The domains have {a} and {b} channels, but {why}.\n{advice}")
+
     def _check_channels(self, images: Tensor, domain: str) -> None:
+        if domain not in self.channels:
+            raise ValueError(f"domain is {domain!r}, but has to be 'a' or 'b'.")
         name, channels = type(self).__name__, self.channels[domain]
         if images.ndim not in (2, 4) or images.shape[1] != channels:
             raise ValueError(
@@ -502,7 +510,7 @@ class Method(LightningModule, ABC):
             images, others = (batch.get(domain) for domain in direction.split("2"))
             if images is None or (self.guided and others is None):
                 continue
-            guide = others[torch.arange(len(images)) % len(others)] if self.guided else None
+            guide = partners(others, len(images)) if self.guided else None
             outputs[direction] = clamped(self.translate(images, direction, guide=guide))
         return outputs
 

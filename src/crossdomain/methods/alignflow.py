@@ -56,11 +56,7 @@ class AlignFlow(SharedLatent):
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
-        if len(set(self.channels.values())) > 1:
-            raise ValueError(
-                f"The domains have {channels_a} and {channels_b} channels, but a flow cannot change their number.\n"
-                "Give both domains the same channels."
-            )
+        self._require_equal_channels("a flow cannot change their number")
         if not adversarial_weight and not likelihood_weight_a and not likelihood_weight_b:
             raise ValueError("All weights are 0, so there is nothing to learn.\nSet one of the weights above 0.")
         self.flow_a, self.flow_b = flow(channels_a), flow(channels_a)

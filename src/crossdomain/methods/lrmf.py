@@ -60,11 +60,7 @@ class LRMF(Method):
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
-        if len(set(self.channels.values())) > 1:
-            raise ValueError(
-                f"The domains have {channels_a} and {channels_b} channels, but a flow cannot change their number.\n"
-                "Give both domains the same channels."
-            )
+        self._require_equal_channels("a flow cannot change their number")
         self.flow = flow(channels_a)
         self.shared, self.private_a, self.private_b = (density(channels_a) for _ in range(3))
         self.players = {"density": ("private_a", "private_b"), "generator": ("flow", "shared")}

@@ -130,8 +130,6 @@ class MUNIT(Unpaired):
         Raises:
             ValueError: for another domain, or images of wrong channels or sizes.
         """
-        if domain not in self.channels:
-            raise ValueError(f"domain is {domain!r}, but has to be 'a' or 'b'.")
         self._check_images(images, domain)
         return self._generator(domain).encode(images)[1]
 

@@ -101,8 +101,6 @@ class StyleChannel(UnpairedGAN):
         Raises:
             ValueError: for another domain, or images of wrong channels or sizes.
         """
-        if domain not in READS:
-            raise ValueError(f"domain is {domain!r}, but has to be 'a' or 'b'.")
         self._check_images(images, domain)
         return self.style(images, domain)
 

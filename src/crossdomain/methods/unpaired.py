@@ -38,10 +38,10 @@ class Unpaired(Method):
         **options: Any,
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
-        if semantic_classifier is not None and len(set(self.channels.values())) > 1:
-            raise ValueError(
-                f"The domains have {self.channels['a']} and {self.channels['b']} channels, but one classifier reads "
-                "both.\nGive both domains the same channels, or leave model.semantic_classifier out."
+        if semantic_classifier is not None:
+            self._require_equal_channels(
+                "one classifier reads both",
+                "Give both domains the same channels, or leave model.semantic_classifier out.",
             )
         self.semantic_classifier = semantic_classifier
         self.semantic_weight = semantic_weight if semantic_classifier is not None else 0.0

@@ -40,8 +40,9 @@ class UnpairedGAN(Unpaired):
         critic: makes a critic from channels in and out, guess critics also.
         objective: makes L_GAN.
         pool_size: translated images remembered for each critic.
-        feature_share: share of L_GAN that matching features takes, of critics that have ``features``: the squared
-            difference of the batch means of real and translated images, averaged over each map and added up over maps.
+        feature_share: share of L_GAN that matching features takes, of critics that have ``features`` and their
+            ``logits``: the squared difference of the batch means of real and translated images, averaged over each map
+            and added up over maps.
         cycle_weight_a: lambda_a.
         cycle_weight_b: lambda_b.
         cycle_noise: sigma, on the scale [-1, 1]; the paper's is 0.1, 0 leaves the noise out.
@@ -117,13 +118,17 @@ class UnpairedGAN(Unpaired):
         for direction in self.directions:
             domain = direction[-1]
             critic, fake = self.get_submodule(f"critic_{domain}"), out[f"fake_{domain}"]
-            terms[f"adversarial_{domain}"] = (1 - self.feature_share) * self.objective.generator(critic(fake))
-            if self.feature_share > 0:
-                with torch.no_grad():
-                    real = [features.mean(0) for features in critic.features(batch[domain])]
-                pairs = zip(critic.features(fake), real, strict=True)
-                distance = sum((features.mean(0) - expected).square().mean() for features, expected in pairs)
-                terms[f"features_{domain}"] = self.feature_share * distance
+            if self.feature_share == 0:
+                terms[f"adversarial_{domain}"] = self.objective.generator(critic(fake))
+                continue
+            found = critic.features(fake)
+            logits = critic.logits(found)
+            terms[f"adversarial_{domain}"] = (1 - self.feature_share) * self.objective.generator(logits)
+            with torch.no_grad():
+                real = [features.mean(0) for features in critic.features(batch[domain])]
+            pairs = zip(found, real, strict=True)
+            distance = sum((features.mean(0) - expected).square().mean() for features, expected in pairs)
+            terms[f"features_{domain}"] = self.feature_share * distance
         return terms
 
     def cycle_terms(

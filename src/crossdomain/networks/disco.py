@@ -89,6 +89,10 @@ class DiscoCritic(nn.Module):
             found.append(x)
         return found[1:]
 
+    def logits(self, features: list[Tensor]) -> Tensor:
+        """Logits (N, out_channels, h, w) of images that have these features."""
+        return self.last(features[-1])
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to logits (N, out_channels, h, w)."""
-        return self.last(self.features(x)[-1])
+        return self.logits(self.features(x))
