@@ -6,8 +6,9 @@ SEED ?= 0
 METHOD ?= alignflow
 SOURCE ?= mnist
 TARGET ?= usps
+EXTRAS ?= test
 
-.PHONY: run adapt compare test lint board clean
+.PHONY: run adapt compare checkpoints cards test lint board clean
 
 run: $(VENV)/.installed  ## train AlignFlow and three classifiers on Digits, print the adaptation table
 	$(BIN)/crossdomain adapt --config zoo/alignflow.yaml --seed $(SEED)
@@ -18,6 +19,13 @@ adapt: $(VENV)/.installed  ## the same from SOURCE to TARGET (mnist, usps, svhn)
 compare: $(VENV)/.installed  ## every member of the zoo that fits, side by side, on digits and on ToyFacades
 	$(BIN)/crossdomain compare --data Digits --logs runs/compare/digits
 	$(BIN)/crossdomain compare --data ToyFacades --logs runs/compare/toy_facades
+
+checkpoints: $(VENV)/.installed  ## train all pretrained checkpoints anew (an hour), and write their cards
+	$(BIN)/python checkpoints/train.py
+	$(BIN)/python checkpoints/cards.py
+
+cards: $(VENV)/.installed  ## write the checkpoints' cards and the README's tables from the index
+	$(BIN)/python checkpoints/cards.py
 
 test: $(VENV)/.installed  ## run the tests
 	$(BIN)/python -m pytest
@@ -32,7 +40,7 @@ board: $(VENV)/.installed  ## open the logs of all runs
 
 $(VENV)/.installed: setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@
 
 clean:  ## remove the environment; runs and data stay

@@ -3,7 +3,8 @@
     python benchmarks/guided_shapes.py PREDICTOR CHECKPOINT_A CHECKPOINT_B CHECKPOINT_C
 
 The checkpoints are of one method, trained on the splits A, B and C; which one is which, they know. They are tested on
-the test splits with an attribute predictor (recipe ``predictor_shapes``).
+the test splits, at the size they were trained at, with an attribute predictor of that size (recipe
+``predictor_shapes``).
 """
 
 import argparse
@@ -34,17 +35,14 @@ def mean(values):
 def tested(checkpoint, predictor):
     """The data that a method was trained on, and its metrics on the test split, without ``test/``."""
     method = crossdomain.load(checkpoint)
-    data = next((d for d in map(of_split, "ABC") if d.roles == method.data_spec["roles"]), None)
+    splits = (Shapes(split=split, image_size=method.data_spec["image_size"], batch_size=50) for split in "ABC")
+    data = next((data for data in splits if data.roles == method.data_spec["roles"]), None)
     if data is None:
         raise SystemExit(f"error: {checkpoint!r} was not trained on the split A, B or C of Shapes.")
     evaluation = Evaluation(pictures=0, predictor=predictor, cycle_noise=0)
     trainer = Trainer(callbacks=[evaluation], logger=False, enable_checkpointing=False, enable_progress_bar=False)
     (metrics,) = trainer.test(method, data, verbose=False)
     return data, {name.removeprefix("test/"): value for name, value in metrics.items()}
-
-
-def of_split(split):
-    return Shapes(split=split, batch_size=50)
 
 
 def main():

@@ -1,6 +1,5 @@
 """The commands, as a user types them."""
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +75,12 @@ def test_every_recipe_trains(recipe, small_data):
     checkpoint = serialization.read(latest(recipe))
     assert checkpoint["crossdomain"]["rounds"] == 2
     assert serialization.rebuild(checkpoint).rounds == 2
+
+
+def test_a_run_without_logs_leaves_nothing_behind():
+    options = ("--trainer.logger", "false", "--trainer.limit_test_batches", "1")
+    lightning("test", "--config", "cyclegan", "--ckpt_path", "cyclegan-digits", *options)
+    assert not list(Path().iterdir())
 
 
 def test_checkpoint_of_the_command_is_rebuilt_with_nothing_else_at_hand():
@@ -261,13 +266,6 @@ def test_own_recipe_on_disk_comes_first(monkeypatch):
     Path("zoo/alignflow.yaml").write_text("seed_everything: 7\n")
     assert hub.find_recipe("zoo/alignflow.yaml") == Path("zoo/alignflow.yaml")
     assert hub.find_recipe("alignflow").parent != Path("zoo")
-
-
-def test_list_answers_in_under_a_second():
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", "from crossdomain.cli import crossdomain as c; c(['list'])"], check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1  # whatever else the machine does
 
 
 def test_list_shows_the_zoo_without_torch():

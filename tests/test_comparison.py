@@ -141,7 +141,7 @@ def test_members_are_names_files_and_runs(tmp_path, trainer):
     [
         (["nothing", "--data", "Digits"], ["no checkpoint 'nothing'", "Nearest in the zoo"]),
         (["--data", "Digts"], ["no class 'Digts'", "Nearest: Digits"]),
-        (["--data", "ToyFacades"], ["No member fits ToyFacades", "the data has photo and labels"]),
+        (["cyclegan-digits", "--data", "ToyFacades"], ["No member fits ToyFacades", "the data has photo and labels"]),
         (["--data", "Digits", "--split", "train"], ["split", "test", "val"]),
         (["cyclegan-digits"], ["data"]),
     ],

@@ -19,7 +19,7 @@ from crossdomain.datamodules import Digits
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra [browser]")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
-METHODS = ("alignflow-digits", "cyclegan-digits")
+METHODS = {"alignflow-digits": "AlignFlow", "cyclegan-digits": "CycleGAN", "distancegan-digits": "DistanceGAN"}
 # Chromium looks for updates and hosts of its own otherwise.
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update"]  # fmt: skip
@@ -27,9 +27,10 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """TensorBoard's address, on a comparison of two methods."""
+    """TensorBoard's address, on a comparison of all of the zoo on digits: also FlowGAN, which translates nothing."""
     logs = tmp_path_factory.mktemp("compare")
-    compare(METHODS, Digits(), logs=logs)
+    result = compare([], Digits(), logs=logs)
+    assert set(result.metrics) == {*METHODS, "flowgan-digits"}
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", logs.name, "--port", "0", "--load_fast", "false"]
     with subprocess.Popen(command, cwd=logs.parent, stderr=subprocess.PIPE, text=True) as server:
         for line in server.stderr:
@@ -76,7 +77,7 @@ def test_scalars_overlay_by_tag(page, address):
 
 def test_hparams_has_a_row_for_each_method(page, address):
     show(page, address, "hparams")
-    for method, kind in zip(METHODS, ("AlignFlow", "CycleGAN"), strict=True):
+    for method, kind in {**METHODS, "flowgan-digits": "FlowGAN"}.items():
         page.get_by_text(method).first.wait_for()
         page.get_by_text(kind, exact=True).first.wait_for()
     keep(page, "hparams")
@@ -87,5 +88,5 @@ def test_the_panel_is_there(page, address):
     page.get_by_text("test/panel_a2b").first.wait_for()
     image = page.locator("img[src*='individualImage']").first
     image.wait_for()
-    assert image.evaluate("image => image.naturalWidth") == 4 * 99
+    assert image.evaluate("image => image.naturalWidth") == (2 + len(METHODS)) * 99  # input and truth first
     keep(page, "panel")

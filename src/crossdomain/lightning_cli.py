@@ -15,7 +15,7 @@ import torch
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
@@ -123,6 +123,15 @@ def _classes_for(key: str) -> list[str]:
     return sorted(cls.__name__ for cls in _zoo_classes(base) if not issubclass(cls, Method))
 
 
+class ConfigBesideLogs(SaveConfigCallback):
+    """Saves a run's options as ``config.yaml`` beside its logs; a run without logs leaves nothing behind."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Save, if there is a logger."""
+        if trainer.loggers:
+            super().setup(trainer, pl_module, stage)
+
+
 class ZooCLI(LightningCLI):
     """LightningCLI for any method and datamodule; channels go from the data to the method."""
 
@@ -135,6 +144,7 @@ class ZooCLI(LightningCLI):
             subclass_mode_data=True,
             auto_configure_optimizers=False,
             seed_everything_default=0,
+            save_config_callback=ConfigBesideLogs,
             save_config_kwargs={"overwrite": True},
             parser_class=ZooParser,
             args=args,

@@ -1,0 +1,167 @@
+"""Cards of the zoo, ``docs/zoo/NAME.md``, and the README's tables: written from the index, checkpoints and event files.
+
+    python checkpoints/cards.py     # writes all of them anew
+
+Pictures are taken from a training's event files when it ends (:func:`draw`). Their names hold the first digits of the
+checkpoint's SHA-256, so that pictures of other weights are not taken for these.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import crossdomain
+from crossdomain import hub
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "zoo"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- tables by checkpoints/cards.py -->", "<!-- end of tables -->"
+# What a table or a figure shows first, by the part of a tag before the domain or direction.
+HEADLINES = (
+    "mse", "nearest_mse", "modes_covered", "diversity", "bits_per_dim", "certificate", "neighbour_accuracy",
+    "capacity_bits", "cycle_mean",
+)  # fmt: skip
+SIDES = ("", "_a2b", "_b2a", "_a", "_b")
+
+
+def headlines(metrics: dict[str, float]) -> list[str]:
+    """The tags among ``metrics`` that a table shows, in the order of ``HEADLINES``."""
+    return [stem + side for stem in HEADLINES for side in SIDES if stem + side in metrics]
+
+
+def pictures(name: str, sha256: str) -> dict[str, Path]:
+    """The files of a checkpoint's pictures: ``grid``, of inputs and outputs, and ``curves``, of the val split."""
+    return {kind: FOLDER / f"{name}-{sha256[:8]}-{kind}.png" for kind in ("grid", "curves")}
+
+
+def draw(name: str, sha256: str, logs: Path) -> None:
+    """Write a checkpoint's pictures from the event files of its training, in place of earlier ones."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(logs), size_guidance={"scalars": 0, "images": 0})
+    events.Reload()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for old in FOLDER.glob(f"{name}-????????-*.png"):
+        old.unlink()
+    files = pictures(name, sha256)
+    files["grid"].write_bytes(events.Images("val/grid")[-1].encoded_image_string)
+    measured = {tag.removeprefix("val/") for tag in events.Tags()["scalars"] if tag.startswith("val/")}
+    stems = [stem for stem in HEADLINES if any(stem + side in measured for side in SIDES)][:3]
+    figure = Figure(figsize=(4 * len(stems), 3), layout="constrained")
+    FigureCanvasAgg(figure)
+    for stem, axes in zip(stems, figure.subplots(1, len(stems), squeeze=False)[0], strict=True):
+        for tag in (stem + side for side in SIDES if stem + side in measured):
+            points = events.Scalars(f"val/{tag}")
+            axes.plot([p.step for p in points], [p.value for p in points], ".-", label=f"val/{tag}")
+        axes.set_xlabel("rounds")
+        axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+        axes.legend()
+    figure.savefig(files["curves"], dpi=80)
+
+
+def _use(name: str, method: Any) -> list[str]:
+    """Python that loads a checkpoint and does what it can, and the command for files."""
+    spec = method.data_spec
+    lines = ["```python", "import crossdomain", "", f'method = crossdomain.load("{name}")']
+    for direction in method.directions:
+        source, target = direction.split("2")
+        channels, side = spec["channels"]["ab".index(source)], spec["image_size"]
+        shape = f"(N, {channels}, {side}, {side}) in [-1, 1]" if side else f"(N, {channels})"
+        options = f", guide=images_{target}" if method.guided else ", samples=5, seed=0" if method.multimodal else ""
+        names = dict(zip("ab", spec["domains"], strict=True))
+        what = f"{names[source]} {shape}, to {names[target]}"
+        lines.append(f'{target} = method.translate(images_{source}, "{direction}"{options})  # {what}')
+    if hasattr(method, "sample"):
+        lines.append("samples = method.sample(8, seed=0)  # of each domain that it generates, a dict")
+    for domain in method.densities:
+        lines.append(f'log_prob = method.log_prob(images_{domain}, "{domain}")  # (N,), in nats')
+    lines.append("```")
+    if method.directions and spec["image_size"]:
+        options = f" --direction {method.directions[0]}" if len(method.directions) > 1 else ""
+        options += " --guide guide.png" if method.guided else " --samples 5" if method.multimodal else ""
+        lines += ["", f"    crossdomain translate {name} picture.png --output translated/{options}"]
+    return lines
+
+
+def card(name: str) -> str:
+    """The text of ``docs/zoo/NAME.md``."""
+    entry, method = hub.model_info(name), crossdomain.load(name)
+    files = pictures(name, entry["sha256"])
+    size, parameters = hub.find_checkpoint(name).stat().st_size / 1e6, sum(p.numel() for p in method.parameters())
+    recipe = f"zoo/{entry['recipe']}.yaml"
+    lines = [f"# {name}", "", hub.list_recipes()[entry["recipe"]]]
+    lines += ["", f"![Inputs and outputs]({files['grid'].name})", "", f"*The val split after {entry['budget']}.*"]
+    lines += ["", "## Use", "", *_use(name, method)]
+    lines += ["", f"## Metrics on the {entry['split']} split of {entry['data']}", "", "| tag | value |", "|---|---|"]
+    lines += [f"| `{tag}` | {value:.4g} |" for tag, value in entry["metrics"].items()]
+    lines += ["", f"    lightning test --config {recipe} --ckpt_path {name}", ""]
+    lines += [
+        "What the tags mean: [metrics](../methods.md).",
+        "",
+        f"![The val split in training]({files['curves'].name})",
+    ]
+    lines += ["", "## Notes and limits", "", entry["notes"]]
+    lines += ["", "## Training", "", "| | |", "|---|---|"]
+    rows = {
+        "method": f"[{entry['method']}](../methods.md#{entry['method'].lower()})",
+        "recipe": f"`{recipe}`, seed {entry['seed']}",
+        "budget": entry["budget"],
+        "hardware": entry["hardware"],
+        "version": entry["version"],
+        "parameters": f"{parameters:,}, of all networks",
+        "file": f"`{entry['file']}`, {size:.1f} MB, SHA-256 `{entry['sha256']}`",
+        "licence of the weights": entry["licence"],
+        "licence of the data": entry["data_licence"],
+    }
+    lines += [f"| {key} | {value} |" for key, value in rows.items()]
+    lines += ["", f"Again: `lightning fit --config {recipe} --seed_everything {entry['seed']}`, or"]
+    lines += [f"`python checkpoints/train.py {name}`, which also tests it and writes its index entry."]
+    return "\n".join(lines) + "\n"
+
+
+def tables() -> str:
+    """The README's tables: of each dataset the checkpoints trained on it, metrics across, the command below."""
+    entries = {name: hub.model_info(name) for name in hub.list_models()}
+    lines: list[str] = []
+    for data in dict.fromkeys(entry["data"] for entry in entries.values()):
+        rows = {name: entry["metrics"] for name, entry in entries.items() if entry["data"] == data}
+        tags = headlines({tag: value for metrics in rows.values() for tag, value in metrics.items()})
+        lines += ["", f"| {data} | " + " | ".join(tags) + " |", "|---" * (len(tags) + 1) + "|"]
+        for name, metrics in rows.items():
+            cells = [f"{metrics[tag]:.4g}" if tag in metrics else "" for tag in tags]
+            lines.append(f"| [{name}](docs/zoo/{name}.md) | " + " | ".join(cells) + " |")
+        lines += ["", f"    crossdomain compare {' '.join(rows)} {_data_options(next(iter(rows)))}"]
+    return "\n".join(lines[1:])
+
+
+def _data_options(name: str) -> str:
+    """The data of a checkpoint's recipe as options of ``crossdomain compare``; what is drawn depends on the batches."""
+    data = yaml.safe_load(hub.find_recipe(hub.model_info(name)["recipe"]).read_text())["data"]
+    options = [f"--data.{key} {value}" for key, value in data["init_args"].items()]
+    return " ".join([f"--data {data['class_path']}", *options])
+
+
+def with_tables(readme: str) -> str:
+    """``readme`` with its tables as :func:`tables` writes them."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{tables()}\n{END}{after}"
+
+
+def main() -> None:
+    """Write all cards and the README's tables; cards of names that are gone go too."""
+    for old in FOLDER.glob("*.md"):
+        old.unlink()
+    for name in hub.list_models():
+        (FOLDER / f"{name}.md").write_text(card(name))
+    README.write_text(with_tables(README.read_text()))
+
+
+if __name__ == "__main__":
+    main()
