@@ -313,10 +313,11 @@ class Method(LightningModule, ABC):
         if domain not in self.channels:
             raise ValueError(f"domain is {domain!r}, but has to be 'a' or 'b'.")
         name, channels = type(self).__name__, self.channels[domain]
-        if images.ndim not in (2, 4) or images.shape[1] != channels:
-            raise ValueError(
-                f"Images of domain {domain} have shape {tuple(images.shape)}, but {name} takes (N, {channels}, H, W)."
-            )
+        taken, axes = f"(N, {channels}, H, W)", (2, 4)
+        if self.data_spec["levels"] is None:
+            taken, axes = f"vectors (N, {channels})", (2,)
+        if images.ndim not in axes or images.shape[1] != channels:
+            raise ValueError(f"Images of domain {domain} have shape {tuple(images.shape)}, but {name} takes {taken}.")
 
     def _check_images(self, images: Tensor, domain: str) -> None:
         self._check_channels(images, domain)

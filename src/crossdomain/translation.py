@@ -76,12 +76,16 @@ def translate_files(
 
     Raises:
         FileNotFoundError: there is nothing at one of the paths.
-        ValueError: an image cannot be read or has other channels, two have one name, or the direction is not known.
+        ValueError: an image cannot be read or has other channels, two have one name, the direction is not known, or the
+            method translates no pictures.
     """
     name = type(method).__name__
+    if not method.directions or method.data_spec["levels"] is None:
+        what = "moves vectors" if method.directions else "does not translate"
+        raise ValueError(f"This {name} {what}, so it cannot translate pictures.\nGive another checkpoint.")
     if direction is None:
         if len(method.directions) != 1:
-            raise ValueError(f"{name} needs a direction, one of: {', '.join(method.directions) or 'none'}.")
+            raise ValueError(f"{name} needs a direction, one of: {', '.join(method.directions)}.")
         direction = method.directions[0]
     files = find_images(paths)
     if twice := sorted(name for name, count in Counter(file.stem for file in files).items() if count > 1):
