@@ -313,6 +313,8 @@ def test_checkpoint_is_rebuilt(trainer, tmp_path):
     assert torch.equal(again.translate(x, "a2b"), method.eval().translate(x, "a2b"))
     assert torch.equal(again.gap(x, "b"), method.gap(x, "b"))
     torch.testing.assert_close(again.translate(again.translate(x, "a2b"), "b2a"), x, atol=1e-5, rtol=0)
+    with pytest.raises(ValueError, match=r"shape \(1, 2, 8, 8\), but LRMF takes vectors \(N, 2\)"):
+        again.translate(torch.zeros(1, 2, 8, 8), "a2b")
 
 
 def test_domains_of_different_lengths_are_refused():

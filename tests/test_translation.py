@@ -112,14 +112,13 @@ def test_mistakes_are_one_message_and_leave_nothing(model, tmp_path, capsys):
         assert exit_info.value.code == 1
         assert message in capsys.readouterr().err
         assert not output.exists()
-    for name, words in {
-        "lrmf-moons": "This LRMF moves vectors",
-        "flowgan-digits": "This FlowGAN does not trans",
-    }.items():
+    given = [str(tmp_path / "in"), "--direction", "a2b", "--output", str(output)]
+    for name, words in (
+        ("lrmf-moons", "This LRMF moves vectors"),
+        ("flowgan-digits", "This FlowGAN does not translate"),
+    ):
         with pytest.raises(SystemExit):
-            crossdomain_command(
-                ["translate", name, str(tmp_path / "in"), "--direction", "a2b", "--output", str(output)]
-            )
+            crossdomain_command(["translate", name, *given])
         assert words in capsys.readouterr().err
     with pytest.raises(SystemExit):
         crossdomain_command(["translate", "alignflow-digits", str(tmp_path / "in"), "--output", str(output)])
