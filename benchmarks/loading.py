@@ -1,6 +1,8 @@
 """Seconds that a fresh process takes to list the zoo, and to load a checkpoint and translate or sample once.
 
-python benchmarks/loading.py
+    python benchmarks/loading.py
+
+Nearly all of it is the time that importing torch, lightning and torchmetrics takes.
 """
 
 import subprocess
@@ -16,7 +18,8 @@ method = crossdomain.load({name!r})
 spec = method.data_spec
 if method.directions:
     source, target = ("ab".index(domain) for domain in method.directions[0].split("2"))
-    shape = [(1, c, *[spec["image_size"] or 0] * 2) if spec["image_size"] else (1, c) for c in spec["channels"]]
+    sides = [spec["image_size"]] * 2 if spec["image_size"] else []
+    shape = [(1, channels, *sides) for channels in spec["channels"]]
     guide = torch.zeros(shape[target]) if method.guided else None
     method.translate(torch.zeros(shape[source]), method.directions[0], guide=guide)
 else:

@@ -23,6 +23,7 @@ from crossdomain import hub, serialization
 from crossdomain.checkpoints import cards
 from crossdomain.datamodules.downloads import sha256_of
 from crossdomain.lightning_cli import run
+from crossdomain.pipeline import measure
 
 FOLDER = Path(__file__).parent
 HEADER = "# Pretrained checkpoints, trained by `make checkpoints`. Metrics are those of\n"
@@ -42,12 +43,11 @@ def train(name: str, entry: dict[str, Any]) -> dict[str, Any]:
     fitted = run(["fit", "--config", recipe, "--seed_everything", str(entry["seed"]), *QUIET])
     minutes = math.ceil((time.perf_counter() - start) / 60)
     serialization.export(serialization.read(fitted.trainer.checkpoint_callback.path), file)
-    tested = run(["test", "--config", recipe, "--ckpt_path", str(file), "--trainer.logger", "false", *QUIET])
+    measured, _ = measure(recipe, file, *QUIET)
     trainer, method, data = fitted.trainer, fitted.model, fitted.datamodule
     budget = f"{trainer.current_epoch} epochs, {method.rounds:,} batches of {data.batch_size}, {trainer.precision}"
     sha256 = sha256_of(file)
     cards.draw(name, sha256, Path(trainer.logger.log_dir))
-    metrics = {tag.removeprefix("test/"): rounded(float(v)) for tag, v in tested.trainer.callback_metrics.items()}
     cores, device = torch.get_num_threads(), trainer.strategy.root_device
     on = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{cores} CPU core" + "s" * (cores > 1)
     return {
@@ -61,7 +61,7 @@ def train(name: str, entry: dict[str, Any]) -> dict[str, Any]:
         "hardware": f"{on}, {minutes} min",
         "data": type(data).__name__,
         "split": "test",
-        "metrics": dict(sorted(metrics.items())),
+        "metrics": {tag: rounded(value) for tag, value in sorted(measured.items())},
         "licence": entry["licence"],
         "data_licence": entry["data_licence"],
         "notes": entry["notes"],

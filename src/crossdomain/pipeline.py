@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from crossdomain import hub, serialization
-from crossdomain.datamodules import DrawSampler, make_loader
+from crossdomain.datamodules import DomainData, DrawSampler, make_loader
 from crossdomain.lightning_cli import run
 
 ROWS = {
@@ -52,11 +52,21 @@ def _train(recipe: str, seed: int, *options: str) -> Path:
     return fitted.trainer.checkpoint_callback.path
 
 
-def _test(recipe: str, checkpoint: Path) -> tuple[dict[str, float], int]:
-    """Metrics of a checkpoint on the recipe's test split, without ``test/``, and the split's images of domain b."""
-    tested = run(["test", "--config", recipe, "--ckpt_path", str(checkpoint), "--trainer.logger", "false"])
-    metrics = {k.removeprefix("test/"): float(v) for k, v in tested.trainer.callback_metrics.items()}
-    return metrics, tested.datamodule.splits["test"].lengths()[1]
+def measure(recipe: str, checkpoint: str | Path, *options: str) -> tuple[dict[str, float], DomainData]:
+    """What ``lightning test`` finds on a recipe's test split.
+
+    Args:
+        recipe: path of the recipe.
+        checkpoint: path of a checkpoint, or its name in the zoo.
+        options: further ones of ``lightning test``.
+
+    Returns:
+        The metrics by tag, without ``test/``, and the data.
+    """
+    options = ("--trainer.logger", "false", *options)
+    tested = run(["test", "--config", recipe, "--ckpt_path", str(checkpoint), *options])
+    metrics = {tag.removeprefix("test/"): float(value) for tag, value in tested.trainer.callback_metrics.items()}
+    return metrics, tested.datamodule
 
 
 def _classifier_recipes(recipe: str) -> dict[str, str]:
@@ -87,13 +97,14 @@ def adapt(recipe: str, seed: int = 0, semantic: bool = False) -> AdaptationTable
     def train_and_test(row: str, *options: str) -> Path:
         nonlocal images
         checkpoint = _train(recipes[row], seed, *options)
-        metrics, images = _test(recipes[row], checkpoint)
+        metrics, data = measure(recipes[row], checkpoint)
+        images = data.splits["test"].lengths()[1]
         accuracy[row] = metrics["accuracy_b"]
         return checkpoint
 
     source = train_and_test("source only")
     checkpoint = _train(recipe, seed, *(["--model.semantic_classifier", str(source)] if semantic else []))
-    method, _ = _test(recipe, checkpoint)
+    method, _ = measure(recipe, checkpoint)
     train_and_test("adapted", "--model.translator", str(checkpoint))
     train_and_test("target only")
     shown = ("mse_a2b", "mse_b2a", "cycle_max_a", "cycle_max_b", "bits_per_dim_a", "bits_per_dim_b", "certificate")
