@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from crossdomain.networks import ConvClassifier, PatchCritic, ResNetGenerator, StyledResNetGenerator, TimmClassifier
+from crossdomain.networks.concatenation import concatenate
 
 
 def count(network):
@@ -89,3 +90,22 @@ def test_features_of_classifiers_are_what_their_last_layer_reads():
         x, classifier = torch.randn(2, 1, size, size), TimmClassifier(1, 7, name=name).eval()
         assert classifier.features(x).ndim == 2
         assert torch.equal(classifier.model.get_classifier()(classifier.features(x)), classifier(x))
+
+
+def test_concatenation_is_that_of_torch_with_dense_gradients():
+    parts = [torch.randn(2, channels, 3, 4, dtype=torch.float64, requires_grad=True) for channels in (2, 3)]
+    assert torch.equal(concatenate(*parts), torch.cat(parts, 1))
+    assert torch.autograd.gradcheck(concatenate, parts)
+    assert torch.autograd.gradgradcheck(concatenate, parts)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_concatenation_keeps_the_layout_both_ways(layout):
+    seen = []
+    parts = [torch.randn(2, channels, 4, 4).to(memory_format=layout).requires_grad_() for channels in (2, 3)]
+    for part in parts:
+        part.register_hook(lambda gradient: seen.append(gradient.is_contiguous(memory_format=layout)))
+    joined = concatenate(*parts)
+    assert joined.is_contiguous(memory_format=layout)
+    joined.square().sum().backward()
+    assert seen == [True, True]

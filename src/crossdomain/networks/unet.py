@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
+from crossdomain.networks.concatenation import concatenate
 from crossdomain.networks.initialization import initialize_normal
 from crossdomain.networks.norms import Norm, make_norm
 
@@ -18,7 +18,7 @@ class _Level(nn.Module):
         self.skip = skip
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([x, self.model(x)], 1) if self.skip else self.model(x)
+        return concatenate(x, self.model(x)) if self.skip else self.model(x)
 
 
 class UNetGenerator(nn.Module):
