@@ -32,12 +32,14 @@ from crossdomain.flows import (
     Permutation,
     Planar,
     Radial,
+    RationalQuadraticSpline,
     RealNVP,
     Squeeze,
     Unsqueeze,
     VectorFlow,
     dequantize,
 )
+from crossdomain.flows.splines import SMALLEST_SLOPE
 from crossdomain.losses import standard_normal_log_prob
 
 FLOWS = {
@@ -47,6 +49,8 @@ FLOWS = {
     "unsqueeze": (Unsqueeze, (8, 2, 2)),
     "permutation": (lambda: Permutation(6, seed=3), (6, 2, 2)),
     "logit": (lambda: Logit(0.05), (1, 4, 4)),
+    "spline": (lambda: RationalQuadraticSpline(2, bins=8), (2, 4, 4)),
+    "spline_vector": (lambda: RationalQuadraticSpline(5, bins=2), (5,)),
     "invertible_conv": (lambda: InvertibleConv(5, seed=3), (5, 3, 2)),
     "invertible_conv_vector": (lambda: InvertibleConv(4), (4,)),
     "affine_coupling": (lambda: AffineCoupling(4), (4, 4, 4)),
@@ -55,6 +59,7 @@ FLOWS = {
     "additive_coupling": (lambda: AdditiveCoupling(4), (4, 4, 4)),
     "image_flow": (lambda: ImageFlow(1, scales=2, steps=2, width=8), (1, 8, 8)),
     "image_flow_colour": (lambda: ImageFlow(3, scales=1, steps=3, width=8), (3, 4, 4)),
+    "image_flow_spline": (lambda: ImageFlow(3, scales=1, steps=1, width=8, bins=4), (3, 4, 4)),
     "image_flow_recomputed": (lambda: ImageFlow(1, scales=2, steps=2, width=8, recompute=True), (1, 8, 8)),
     "glow_coupling": (lambda: GlowCoupling(4, width=8), (4, 4, 4)),
     "conditional_prior": (lambda: ConditionalPrior(4), (4, 4, 4)),
@@ -298,6 +303,49 @@ def test_act_norm_survives_a_constant_channel():
     layer = ActNorm(2)
     assert layer.initialize(torch.ones(4, 2)).isfinite().all()
     assert torch.equal(layer.log_scale.data, torch.zeros(2))
+
+
+def test_spline_by_hand():
+    """One piece with slopes 2 and 1/2 at its ends; beyond them nothing moves."""
+    spline = RationalQuadraticSpline(1, bins=1).double()
+    slopes = torch.tensor([2.0, 0.5]).double() - SMALLEST_SLOPE
+    spline.slopes.data[:] = slopes.expm1().log()
+    y, log_det = spline(torch.tensor([[-2.0], [-1.0], [0.0], [1.0], [2.0]]).double())
+    # In the middle (s t^2 + d t (1 - t)) / (s + (d + e - 2 s) t (1 - t)) = (1/4 + 2/4) / (1 + 1/8) = 2/3 of the height.
+    assert y.flatten().tolist() == pytest.approx([-2, -1, 1 / 3, 1, 2])
+    middle = (2 / 4 + 2 / 4 + 0.5 / 4) / (1 + 1 / 8) ** 2
+    assert log_det.exp().tolist() == pytest.approx([1, 2, middle, 0.5, 1])
+
+
+def test_spline_evens_out_each_channel_of_the_first_batch():
+    spline = RationalQuadraticSpline(2, bins=16)
+    black = torch.rand(64, 1, 8, 8) < 0.7
+    peaked = torch.where(black, torch.rand(64, 1, 8, 8) / 128 - 1, 2 * torch.rand(64, 1, 8, 8) - 1)
+    images = torch.cat([peaked, -peaked.square()], 1)
+    torch.testing.assert_close(spline(images)[0], images)
+    z = spline.initialize(images)
+    for channel in z.unbind(1):
+        shares = channel.histc(8, -1, 1) / channel.numel()
+        assert (shares - 1 / 8).abs().max() < 0.02
+    assert (spline.inverse(z)[0] - images).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.3, 1.0])
+def test_spline_survives_a_constant_channel(value):
+    spline = RationalQuadraticSpline(1)
+    spline.initialize(torch.full((4, 1, 8, 8), value))
+    images = torch.linspace(-1.2, 1.2, 101).view(1, 1, 1, -1)
+    z, log_det = spline(images)
+    assert log_det.isfinite().all()
+    assert (z.diff() > 0).all()
+    assert (spline.inverse(z)[0] - images).abs().max() < 1e-3
+
+
+def test_spline_has_at_least_one_piece():
+    with pytest.raises(ValueError, match="bins is 0, but a spline has at least 1"):
+        RationalQuadraticSpline(3, bins=0)
+    with pytest.raises(ValueError, match="bins is -1"):
+        ImageFlow(1, bins=-1)
 
 
 def test_new_image_flow_is_the_logit_up_to_permutation():

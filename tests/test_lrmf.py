@@ -80,6 +80,7 @@ def test_flows_back_to_back_start_as_the_identity():
         (BackToBack(1, partial(ImageFlow, scales=1, steps=2, width=4)), 2 * torch.rand(3, 1, 4, 4) - 1),
         (FLOW(5), torch.randn(3, 5)),
     ):
+        flow, x = flow.double(), x.double()
         for moved in (flow(x)[0], flow.initialize(x)):
             torch.testing.assert_close(moved, x, atol=1e-5, rtol=0)
         assert flow(x)[1].abs().max() < 1e-4

@@ -13,7 +13,7 @@ from torch import nn
 
 from crossdomain import serialization
 from crossdomain.datamodules import Digits
-from crossdomain.flows import ImageFlow
+from crossdomain.flows import ImageFlow, Logit
 from crossdomain.method import Method
 from crossdomain.methods import AlignFlow, CycleGAN
 from crossdomain.networks import PatchCritic, ResNetGenerator
@@ -110,6 +110,7 @@ def test_hyperparameters_are_plain_values():
             "log_scale_bound": 1.0,
             "alpha": 0.05,
             "recompute": False,
+            "bins": 32,
         },
     }
     # The zoo's defaults are written out: they may change, a checkpoint may not.
@@ -122,6 +123,15 @@ def test_hyperparameters_are_plain_values():
     # Defaults of torch differ between its versions, so they are not written.
     assert plain["optimizer"] == {"class_path": "torch.optim.adam.Adam", "init_args": {"lr": 2e-3}}
     assert plain["_class_path"] == "crossdomain.methods.alignflow.AlignFlow"
+
+
+def test_arguments_that_came_after_a_checkpoint_mean_what_there_was_before(saved):
+    """One from before ImageFlow had a spline is rebuilt without."""
+    checkpoint = serialization.read(saved(AlignFlow(1, flow=partial(SMALL_FLOW, bins=0), critic=SMALL_CRITIC)))
+    del checkpoint["hyper_parameters"]["flow"]["init_args"]["bins"]
+    again = serialization.rebuild(checkpoint)
+    assert isinstance(again.flow_a.flows[0], Logit)
+    assert again.hparams["flow"]["init_args"]["bins"] == 0
 
 
 def test_function_of_a_module_is_stored_by_its_path(saved):
@@ -194,6 +204,14 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(saved):
     with pytest.raises(ValueError, match="weights do not fit AlignFlow: Missing key") as caught:
         serialization.rebuild(checkpoint)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_arguments_that_do_not_fit_are_refused_in_two_lines(saved):
+    checkpoint = serialization.read(saved(small_alignflow()))
+    checkpoint["hyper_parameters"]["colour"] = "red"
+    with pytest.raises(ValueError, match="unexpected keyword argument 'colour'") as caught:
+        serialization.rebuild(checkpoint)
+    assert len(str(caught.value).splitlines()) == 2
 
 
 def test_checkpoint_of_another_method_or_of_other_channels_is_refused(saved):

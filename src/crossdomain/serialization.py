@@ -182,16 +182,21 @@ def _resolve(path: str) -> Any:
         ) from None
 
 
-def _check_paths(plain: Any) -> None:
-    """Refuse class paths that name anything but networks, objectives, optimizers and schedules."""
+def _checked(plain: Any) -> Any:
+    """Refuse class paths that name anything but classes; add the arguments that a class got after it was written.
+
+    A class says by ``added_arguments`` which those are, and the values that do what it did without them.
+    """
     if isinstance(plain, dict):
-        if "class_path" in plain and not isinstance(_resolve(plain["class_path"]), type):
-            raise ValueError(f"The checkpoint names {plain['class_path']!r} as a class, but it is none.")
-        for item in plain.values():
-            _check_paths(item)
-    elif isinstance(plain, list):
-        for item in plain:
-            _check_paths(item)
+        checked = {key: _checked(item) for key, item in plain.items()}
+        if "class_path" in plain:
+            cls = _resolve(plain["class_path"])
+            if not isinstance(cls, type):
+                raise ValueError(f"The checkpoint names {plain['class_path']!r} as a class, but it is none.")
+            if added := getattr(cls, "added_arguments", {}):
+                checked["init_args"] = {**added, **checked.get("init_args", {})}
+        return checked
+    return [_checked(item) for item in plain] if isinstance(plain, list) else plain
 
 
 def rebuild(checkpoint: Mapping[str, Any]) -> LightningModule:
@@ -208,13 +213,21 @@ def rebuild(checkpoint: Mapping[str, Any]) -> LightningModule:
     cls = _resolve(hyperparameters["_class_path"])
     if not (isinstance(cls, type) and issubclass(cls, LightningModule)):
         raise ValueError(f"The checkpoint's class {hyperparameters['_class_path']!r} is no LightningModule.")
-    _check_paths(hyperparameters)
+    hyperparameters = _checked(hyperparameters)
     hints = get_type_hints(cls.__init__)
     for name, value in hyperparameters.items():
         # A function is stored by its path alone; it must say that it returns what the argument asks for.
         if isinstance(value, str) and "." in value and "Callable" in str(hints.get(name)):
             _check_function(name, value)
-    module = instantiate_module(cls, hyperparameters)
+    try:
+        module = instantiate_module(cls, hyperparameters)
+    except (TypeError, ValueError) as error:  # jsonargparse wraps what the class said in many lines
+        lines = str(error).splitlines()
+        reason = next((line.strip(" -") for line in lines if line.strip().startswith("- ")), lines[0])
+        raise ValueError(
+            f"The checkpoint's arguments do not fit {cls.__name__}: {reason}\n"
+            f"It was written by crossdomain {checkpoint['crossdomain']['version']}; load it with that version."
+        ) from None
     module.on_load_checkpoint(dict(checkpoint))
     try:
         module.load_state_dict(checkpoint["state_dict"])

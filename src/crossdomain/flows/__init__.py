@@ -6,9 +6,19 @@ from crossdomain.flows.couplings import AdditiveCoupling, AffineCoupling, ConvCo
 from crossdomain.flows.flow import Flow, FlowSequence
 from crossdomain.flows.glow import ConditionalPrior, Glow, GlowConditioner, GlowCoupling
 from crossdomain.flows.image_flow import ImageFlow
-from crossdomain.flows.layers import ActNorm, InvertibleConv, Logit, Permutation, Squeeze, Unsqueeze, dequantize
+from crossdomain.flows.layers import (
+    ActNorm,
+    InvertibleConv,
+    Logit,
+    Permutation,
+    Squeeze,
+    Unsqueeze,
+    bin_centre,
+    dequantize,
+)
 from crossdomain.flows.nice import NICE
 from crossdomain.flows.realnvp import ChannelCoupling, CheckerboardCoupling, RealNVP, ResidualConditioner
+from crossdomain.flows.splines import RationalQuadraticSpline
 from crossdomain.flows.vector import MADE, InverseAutoregressive, MaskedAutoregressive, Planar, Radial, VectorFlow
 
 __all__ = [
@@ -38,10 +48,12 @@ __all__ = [
     "Permutation",
     "Planar",
     "Radial",
+    "RationalQuadraticSpline",
     "RealNVP",
     "ResidualConditioner",
     "Squeeze",
     "Unsqueeze",
     "VectorFlow",
+    "bin_centre",
     "dequantize",
 ]

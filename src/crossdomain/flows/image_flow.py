@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 from crossdomain.flows.couplings import AffineCoupling, ConvConditioner
 from crossdomain.flows.flow import Flow, FlowSequence
 from crossdomain.flows.layers import ActNorm, Logit, Permutation, Squeeze, Unsqueeze
+from crossdomain.flows.splines import RationalQuadraticSpline
 
 
 class ImageFlow(FlowSequence):
     """Images in [-1, 1] to latents of the same shape, by couplings on squeezed images.
 
-    Logit, then ``scales`` times: squeeze, ``steps`` x (ActNorm, channel permutation, affine coupling); at last
-    unsqueeze back to the shape of the image, so that nothing is factored out. Unlike RealNVP it masks no pixels
-    (every activation that is computed is used), squeezes before the first convolution (wide layers at low
-    resolution are where processors are fast) and has no batch norm (one image's latent is its own, whatever the
-    rest of the batch and whichever mode).
+    A spline that evens out pixel values (by ``bins``), the logit, then ``scales`` times: squeeze, ``steps`` x (ActNorm,
+    channel permutation, affine coupling); at last unsqueeze back to the shape of the image, so that nothing is factored
+    out. Unlike RealNVP it masks no pixels (every activation that is computed is used), squeezes before the first
+    convolution (wide layers at low resolution are where processors are fast) and has no batch norm (one image's latent
+    is its own, whatever the rest of the batch and whichever mode).
 
     Args:
         channels: channels of the image.
@@ -26,7 +28,11 @@ class ImageFlow(FlowSequence):
         log_scale_bound: largest absolute log-scale of one coupling.
         alpha: bound of the logit, see :class:`Logit`.
         recompute: see :class:`FlowSequence`.
+        bins: pieces of the spline that evens out how pixel values are distributed before the logit, see
+            :class:`RationalQuadraticSpline`; 0 leaves it out.
     """
+
+    added_arguments: ClassVar = {"bins": 0}  # what checkpoints mean that do not name them
 
     def __init__(
         self,
@@ -37,10 +43,12 @@ class ImageFlow(FlowSequence):
         log_scale_bound: float = 1.0,
         alpha: float = 0.05,
         recompute: bool = False,
+        bins: int = 32,
     ) -> None:
         if scales < 1 or steps < 1:
             raise ValueError(f"scales is {scales} and steps is {steps}, but both are at least 1.")
-        flows: list[Flow] = [Logit(alpha)]
+        logit = Logit(alpha)
+        flows: list[Flow] = [FlowSequence([RationalQuadraticSpline(channels, bins), logit]) if bins else logit]
         for scale in range(scales):
             flows.append(Squeeze())
             channels *= 4

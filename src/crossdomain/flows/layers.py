@@ -203,3 +203,16 @@ def dequantize(images: Tensor, levels: int | None = 256, noise: Tensor | None = 
     noise = torch.rand_like(images) if noise is None else noise
     values = ((images + 1.0) * (0.5 * (levels - 1))).round()
     return (values + noise) * (2.0 / levels) - 1.0
+
+
+def bin_centre(levels: int | None = 256) -> float:
+    """The factor that takes stored values to the middle of the bins that :func:`dequantize` spreads them over.
+
+    Stored values are ``2 v / (levels - 1) - 1`` for whole ``v``, the middle of a bin is ``2 (v + 0.5) / levels - 1``. A
+    flow that learned from dequantised images takes images without noise there: at the lower edge of its bin a value is
+    on the very border of all that the flow has seen.
+
+    Args:
+        levels: how many values a pixel can take; None for vectors, which have no bins: 1.
+    """
+    return 1.0 if levels is None else (levels - 1) / levels

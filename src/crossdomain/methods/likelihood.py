@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from crossdomain.flows import Flow
+from crossdomain.flows import Flow, bin_centre
 from crossdomain.losses import standard_logistic_log_prob, standard_normal_log_prob
 from crossdomain.method import Method
 
@@ -48,15 +48,18 @@ class Likelihood(Method):
 
     @torch.no_grad()
     def encode(self, images: Tensor, domain: str) -> Tensor:
-        """Latents (N, C, H, W) of images (N, C, H, W) in [-1, 1] of ``domain``, ``a`` or ``b``."""
+        """Latents (N, C, H, W) of images (N, C, H, W) in [-1, 1] of ``domain``, ``a`` or ``b``, without noise.
+
+        Each value stands in the middle of the bin that training spreads it over.
+        """
         flow = self.flow_of(domain)
         self._check_images(images, domain)
-        return flow(images)[0]
+        return flow(images * bin_centre(self.data_spec["levels"]))[0]
 
     @torch.no_grad()
     def decode(self, latents: Tensor, domain: str) -> Tensor:
         """Images (N, C, H, W) of ``domain``, unclamped, from latents of the same shape."""
-        return self.flow_of(domain).inverse(latents)[0]
+        return self.flow_of(domain).inverse(latents)[0] / bin_centre(self.data_spec["levels"])
 
     @torch.no_grad()
     def log_prob(self, images: Tensor, domain: str) -> Tensor:

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from crossdomain.densities import Density, FlowDensity
-from crossdomain.flows import BackToBack, Flow, dequantize
+from crossdomain.flows import BackToBack, Flow, bin_centre, dequantize
 from crossdomain.method import Batch, Method, Terms
 from crossdomain.optimization import OptimizerFactory, ScheduleFactory
 
@@ -134,7 +134,9 @@ class LRMF(Method):
         return self.private_a(source) + log_det - self.private_b(images)
 
     def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
-        return self.flow(images)[0] if direction == "a2b" else self.flow.inverse(images)[0]
+        centre = bin_centre(self.data_spec["levels"])
+        move = self.flow if direction == "a2b" else self.flow.inverse
+        return move(centre * images)[0] / centre
 
     def on_train_epoch_end(self) -> None:
         """Log the pull."""
