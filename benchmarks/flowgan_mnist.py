@@ -65,7 +65,7 @@ def mode_score(classifier, batches, frequencies):
     return (sure - (marginal * (marginal.log() - frequencies.log())).sum()).exp().item()
 
 
-def test_score(classifier):
+def score_of_test_images(classifier):
     """The mode score of MNIST's test images, and how frequent each digit is among them, (10,)."""
     data = DigitPair("mnist", "usps", image_size=28)
     data.setup("test")
@@ -109,7 +109,7 @@ def main():
     score = None
     if options.classifier is not None:
         classifier = crossdomain.load(options.classifier)
-        of_test, frequencies = test_score(classifier)
+        of_test, frequencies = score_of_test_images(classifier)
         score = partial(mode_score, classifier, frequencies=frequencies)
         print(f"mode score of the test images: {of_test:.2f}")
     lines = [

@@ -109,6 +109,20 @@ def test_resume_goes_on_and_says_what_it_replaces(capsys):
     assert "class_path" not in warning
 
 
+def test_resume_from_before_an_argument_came(capsys):
+    """An AlignFlow without spline goes on without, though the recipe's flow has one now."""
+    lightning("fit", "--config", "alignflow", "--model.flow.width", "8", "--model.flow.bins", "0", *QUICK)
+    path = "runs/alignflow/version_0/checkpoints/last.ckpt"
+    checkpoint = torch.load(path)
+    del checkpoint["hyper_parameters"]["flow"]["init_args"]["bins"]
+    torch.save(checkpoint, "old.ckpt")
+    lightning("fit", "--config", "alignflow", "--ckpt_path", "old.ckpt", *QUICK, "--trainer.max_epochs", "2")
+    again = serialization.read("runs/alignflow/version_1/checkpoints/last.ckpt")
+    assert again["crossdomain"]["rounds"] == 4
+    assert again["hyper_parameters"]["flow"]["init_args"]["bins"] == 0
+    assert "flow.bins" in capsys.readouterr().err
+
+
 def test_validate_and_test_take_a_checkpoint(capsys):
     lightning("fit", "--config", "alignflow", *QUICK)
     for stage in ("validate", "test"):

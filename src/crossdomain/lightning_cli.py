@@ -32,7 +32,7 @@ import crossdomain.networks
 import crossdomain.objectives
 import crossdomain.optimization
 import crossdomain.segmentation  # noqa: F401
-from crossdomain import hub
+from crossdomain import hub, serialization
 from crossdomain.callbacks import NonFiniteGuard, PredictionWriter, RoundCheckpoint
 from crossdomain.evaluation import Evaluation
 from crossdomain.method import Method
@@ -175,9 +175,16 @@ class ZooCLI(LightningCLI):
 
     def _parse_ckpt_path(self) -> None:
         """Take the method's options from the checkpoint, and say which given ones that replaces."""
-        before = _flat(self.config[self.config.subcommand].get("model"))
-        super()._parse_ckpt_path()
-        after = _flat(self.config[self.config.subcommand].get("model"))
+        subcommand = self.config.subcommand
+        path = self.config[subcommand].get("ckpt_path")
+        if path is None or not Path(path).is_file():
+            return
+        # Lightning's own way knows nothing of arguments that came after the checkpoint.
+        given = serialization.arguments(serialization.read(path))
+        model = {"class_path": given.pop("_class_path"), "dict_kwargs": given}
+        before = _flat(self.config[subcommand].get("model"))
+        self.config = self.parser.parse_object({subcommand: {"model": model}}, self.config)
+        after = _flat(self.config[subcommand].get("model"))
         replaced = sorted(key for key in before if key in after and before[key] != after[key])
         if replaced:
             names = ", ".join(key.replace("init_args.", "") for key in replaced[:6])

@@ -199,6 +199,18 @@ def _checked(plain: Any) -> Any:
     return [_checked(item) for item in plain] if isinstance(plain, list) else plain
 
 
+def arguments(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """What the module that wrote ``checkpoint`` was made with, as plain values; its class is ``_class_path``.
+
+    Arguments that a class got since then have the values that do what was done without them.
+
+    Raises:
+        ValueError: a class is unknown or not trusted.
+    """
+    found = {key: value for key, value in checkpoint["hyper_parameters"].items() if key != "_instantiator"}
+    return _checked(found)
+
+
 def rebuild(checkpoint: Mapping[str, Any]) -> LightningModule:
     """Make the module that wrote ``checkpoint`` and load its weights; it is returned in evaluation mode.
 
@@ -208,12 +220,10 @@ def rebuild(checkpoint: Mapping[str, Any]) -> LightningModule:
     Raises:
         ValueError: a class is unknown or not trusted, or the weights do not fit.
     """
-    hyperparameters = dict(checkpoint["hyper_parameters"])
-    hyperparameters.pop("_instantiator", None)
+    hyperparameters = arguments(checkpoint)
     cls = _resolve(hyperparameters["_class_path"])
     if not (isinstance(cls, type) and issubclass(cls, LightningModule)):
         raise ValueError(f"The checkpoint's class {hyperparameters['_class_path']!r} is no LightningModule.")
-    hyperparameters = _checked(hyperparameters)
     hints = get_type_hints(cls.__init__)
     for name, value in hyperparameters.items():
         # A function is stored by its path alone; it must say that it returns what the argument asks for.
