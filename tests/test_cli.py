@@ -154,7 +154,7 @@ def test_fine_tuning_starts_from_the_weights_and_goes_on_without_them(capsys):
     lightning(
         "fit", "--config", "alignflow", "--init_from", "alignflow-digits", "--model.pool_size", "7", *slow, *QUICK
     )
-    assert "init_from alignflow-digits: 176 of 176 weights loaded\n" in capsys.readouterr().err
+    assert "init_from alignflow-digits: 182 of 182 weights loaded\n" in capsys.readouterr().err
     checkpoint = serialization.read(latest("alignflow"))
     expected = crossdomain.load("alignflow-digits").state_dict()
     for name, weight in checkpoint["state_dict"].items():
@@ -177,7 +177,7 @@ def test_fine_tuning_says_what_does_not_fit(capsys):
     lightning("fit", "--config", "alignflow", "--init_from", "alignflow-digits", "--model.flow.width", "8", *QUICK)
     error = capsys.readouterr().err
     lines = error[error.index("init_from alignflow-digits: ") :].splitlines()
-    assert lines[0].endswith("96 of 176 weights loaded")
+    assert lines[0].endswith("102 of 182 weights loaded")
     assert lines[1].startswith(
         "  80 of another shape, so as they were: flow_a.flows.4.conditioner.0.weight (8, 2, 3, 3)"
     )
