@@ -12,9 +12,10 @@ The sizes are chosen so that parameters differ by less than 10%.
 
 import argparse
 import statistics
-import time
+from functools import partial
 
 import torch
+from step_time import turn_about
 
 from crossdomain.datamodules import DigitPair, Digits
 from crossdomain.flows import ImageFlow, RealNVP, dequantize
@@ -73,21 +74,14 @@ def train(make, data, epochs, rate, seed):
     return bits_per_dim(flow, data.val_dataloader())
 
 
-def step_times(flows, images, rate, rounds=60, warm_up=5):
-    """Median seconds of a step of each flow, by name; they take turns, so that all see the same load of the machine."""
-    states = {}
+def step_times(flows, images, rate, rounds=60):
+    """Median seconds of a step of each flow, by name, timed turn about."""
+    steps = {}
     for name in flows:
         flow = FLOWS[name]()
         flow.initialize(images)
-        states[name] = flow, make_optimizer(flow, rate)
-    times = {name: [] for name in flows}
-    for number in range(warm_up + rounds):
-        for name, (flow, optimizer) in states.items():
-            start = time.perf_counter()
-            step(flow, optimizer, images)
-            if number >= warm_up:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+        steps[name] = partial(step, flow, make_optimizer(flow, rate), images)
+    return {name: statistics.median(times) for name, times in turn_about(steps, rounds).items()}
 
 
 def main():

@@ -20,6 +20,7 @@ import resource
 import statistics
 import time
 import warnings
+from functools import partial
 
 import torch
 import yaml
@@ -83,24 +84,35 @@ def bare_round(method, optimizers, batch, precision):
             parameter.requires_grad_(True)
 
 
+def turn_about(steps, rounds, warm_up=5):
+    """Seconds of each call of several functions, by name; they take turns, so that all see the same load."""
+    times = {name: [] for name in steps}
+    for number in range(warm_up + rounds):
+        for name, step in steps.items():
+            start = now()
+            step()
+            if number >= warm_up:
+                times[name].append(now() - start)
+    return times
+
+
 def time_turn_about(methods, batch, precision, rounds, warm_up=5):
     """Seconds of bare rounds of several methods, turn about, by name; a time is the mean of three rounds in a row.
 
     Three, since the players of a method may take turns in so many rounds (DiscoGAN).
     """
-    optimizers, times = {}, {name: [] for name in methods}
+
+    def three_rounds(method, optimizers):
+        for _ in range(3):
+            bare_round(method, optimizers, batch, precision)
+            method.rounds += 1
+
+    steps = {}
     for name, method in methods.items():
         method.prepare([batch])
-        optimizers[name] = dict(zip(method.players, method.configure_optimizers()[0], strict=True))
-    for number in range(warm_up + rounds):
-        for name, method in methods.items():
-            start = now()
-            for _ in range(3):
-                bare_round(method, optimizers[name], batch, precision)
-                method.rounds += 1
-            if number >= warm_up:
-                times[name].append((now() - start) / 3)
-    return times
+        optimizers = dict(zip(method.players, method.configure_optimizers()[0], strict=True))
+        steps[name] = partial(three_rounds, method, optimizers)
+    return {name: [seconds / 3 for seconds in times] for name, times in turn_about(steps, rounds, warm_up).items()}
 
 
 class Stopwatch(Callback):
