@@ -206,12 +206,18 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(saved):
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_arguments_that_do_not_fit_are_refused_in_two_lines(saved):
+@pytest.mark.parametrize("inside", [[], ["critic", "init_args"], ["flow", "init_args"]])
+def test_arguments_that_do_not_fit_are_refused_in_two_lines(inside, saved):
     checkpoint = serialization.read(saved(small_alignflow()))
-    checkpoint["hyper_parameters"]["colour"] = "red"
-    with pytest.raises(ValueError, match="unexpected keyword argument 'colour'") as caught:
-        serialization.rebuild(checkpoint)
-    assert len(str(caught.value).splitlines()) == 2
+    given = checkpoint["hyper_parameters"]
+    for key in inside:
+        given = given[key]
+    given["colour"] = "red"
+    name = {"critic": "PatchCritic", "flow": "ImageFlow"}.get(inside[0] if inside else "", "AlignFlow")
+    for read in (serialization.arguments, serialization.rebuild):
+        with pytest.raises(ValueError, match=f"gives {name} an argument that it does not have: colour") as caught:
+            read(checkpoint)
+        assert len(str(caught.value).splitlines()) == 2
 
 
 def test_checkpoint_of_another_method_or_of_other_channels_is_refused(saved):

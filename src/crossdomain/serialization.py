@@ -17,7 +17,7 @@ import inspect
 import os
 import random
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -115,19 +115,23 @@ def complete_arguments(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any
     return {**_defaults(cls), **{key: complete(value) for key, value in arguments.items()}}
 
 
-def _defaults(cls: type) -> dict[str, Any]:
-    """Defaults of the arguments of ``cls``, of its bases also where it hands them on by ``**``, as plain values."""
-    found: dict[str, Any] = {}
+def _parameters(cls: type) -> dict[str, inspect.Parameter]:
+    """The named arguments of ``cls``, those of its bases also where it hands them on by ``**``."""
+    found: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
         if "__init__" not in vars(base):
             continue
-        parameters = inspect.signature(base.__init__).parameters.values()
-        for p in parameters:
-            if p.default is not p.empty and p.name not in found:
-                found[p.name] = complete(to_plain(p.default, p.name))
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        parameters = inspect.signature(base.__init__).parameters
+        found = {**parameters, **found}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             break
-    return found
+    return {name: p for name, p in found.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    """Defaults of the arguments of ``cls``, as plain values."""
+    with_default = {name: p.default for name, p in _parameters(cls).items() if p.default is not p.empty}
+    return {name: complete(to_plain(default, name)) for name, default in with_default.items()}
 
 
 # --- reading and rebuilding ------------------------------------------------------------------------------------
@@ -182,21 +186,35 @@ def _resolve(path: str) -> Any:
         ) from None
 
 
-def _checked(plain: Any) -> Any:
+def _checked(plain: Any, written_by: str) -> Any:
     """Refuse class paths that name anything but classes; add the arguments that a class got after it was written.
 
     A class says by ``added_arguments`` which those are, and the values that do what it did without them.
     """
-    if isinstance(plain, dict):
-        checked = {key: _checked(item) for key, item in plain.items()}
-        if "class_path" in plain:
-            cls = _resolve(plain["class_path"])
-            if not isinstance(cls, type):
-                raise ValueError(f"The checkpoint names {plain['class_path']!r} as a class, but it is none.")
-            if added := getattr(cls, "added_arguments", {}):
-                checked["init_args"] = {**added, **checked.get("init_args", {})}
-        return checked
-    return [_checked(item) for item in plain] if isinstance(plain, list) else plain
+    if isinstance(plain, list):
+        return [_checked(item, written_by) for item in plain]
+    if not isinstance(plain, dict):
+        return plain
+    checked = {key: _checked(item, written_by) for key, item in plain.items()}
+    if "class_path" in plain:
+        cls = _resolve(plain["class_path"])
+        if not isinstance(cls, type):
+            raise ValueError(f"The checkpoint names {plain['class_path']!r} as a class, but it is none.")
+        added = getattr(cls, "added_arguments", {})
+        if given := {**added, **checked.get("init_args", {})}:
+            checked["init_args"] = given
+        _check_arguments(cls, given, written_by)
+    return checked
+
+
+def _check_arguments(cls: type, given: Iterable[str], written_by: str) -> None:
+    """Refuse arguments that a class of the zoo does not have."""
+    unknown = sorted(set(given) - set(_parameters(cls)))
+    if unknown and cls.__module__.startswith("crossdomain."):
+        raise ValueError(
+            f"The checkpoint gives {cls.__name__} an argument that it does not have: {unknown[0]}.\n"
+            f"It was written by crossdomain {written_by}; load it with that version."
+        )
 
 
 def arguments(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,10 +223,16 @@ def arguments(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     Arguments that a class got since then have the values that do what was done without them.
 
     Raises:
-        ValueError: a class is unknown or not trusted.
+        ValueError: a class is unknown or not trusted, or has no such argument, or the first is no LightningModule.
     """
     found = {key: value for key, value in checkpoint["hyper_parameters"].items() if key != "_instantiator"}
-    return _checked(found)
+    written_by = checkpoint["crossdomain"]["version"]
+    checked = _checked(found, written_by)
+    cls = _resolve(checked["_class_path"])
+    if not (isinstance(cls, type) and issubclass(cls, LightningModule)):
+        raise ValueError(f"The checkpoint's class {checked['_class_path']!r} is no LightningModule.")
+    _check_arguments(cls, checked.keys() - {"_class_path"}, written_by)
+    return checked
 
 
 def rebuild(checkpoint: Mapping[str, Any]) -> LightningModule:
@@ -222,22 +246,12 @@ def rebuild(checkpoint: Mapping[str, Any]) -> LightningModule:
     """
     hyperparameters = arguments(checkpoint)
     cls = _resolve(hyperparameters["_class_path"])
-    if not (isinstance(cls, type) and issubclass(cls, LightningModule)):
-        raise ValueError(f"The checkpoint's class {hyperparameters['_class_path']!r} is no LightningModule.")
     hints = get_type_hints(cls.__init__)
     for name, value in hyperparameters.items():
         # A function is stored by its path alone; it must say that it returns what the argument asks for.
         if isinstance(value, str) and "." in value and "Callable" in str(hints.get(name)):
             _check_function(name, value)
-    try:
-        module = instantiate_module(cls, hyperparameters)
-    except (TypeError, ValueError) as error:  # jsonargparse wraps what the class said in many lines
-        lines = str(error).splitlines()
-        reason = next((line.strip(" -") for line in lines if line.strip().startswith("- ")), lines[0])
-        raise ValueError(
-            f"The checkpoint's arguments do not fit {cls.__name__}: {reason}\n"
-            f"It was written by crossdomain {checkpoint['crossdomain']['version']}; load it with that version."
-        ) from None
+    module = instantiate_module(cls, hyperparameters)
     module.on_load_checkpoint(dict(checkpoint))
     try:
         module.load_state_dict(checkpoint["state_dict"])
