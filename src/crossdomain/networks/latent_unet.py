@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from crossdomain.networks.concatenation import concatenate, memory_format
 from crossdomain.networks.initialization import initialize_xavier
 from crossdomain.networks.norms import Norm, make_norm
+from crossdomain.networks.unet import to_image
 
 
 class _Level(nn.Module):
@@ -54,6 +55,7 @@ class LatentUNetGenerator(nn.Module):
         levels: how often the image is halved, at least 2; height and width must be multiples of ``2 ** levels``.
         norm: normalisation after each convolution but the first, the innermost and the last.
         dropout: probability of dropout after the decoder's levels of 8w channels, the innermost left out.
+        head: as for :class:`UNetGenerator`.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class LatentUNetGenerator(nn.Module):
         levels: int = 8,
         norm: Norm = "instance",
         dropout: float = 0.5,
+        head: int = 0,
     ) -> None:
         super().__init__()
         if levels < 2:
@@ -73,20 +76,24 @@ class LatentUNetGenerator(nn.Module):
         if inject not in ("all", "input"):
             raise ValueError(f"inject is {inject!r}, but has to be 'all' or 'input'.")
         self.total_stride = 2**levels
+        self.head = head
         widths = [width * min(2**level, 8) for level in range(levels)]
         block: _Level | None = None
         for level in range(levels - 1, -1, -1):
             outermost, innermost = level == 0, block is None
             inside = widths[level]
-            seen, made = (in_channels, out_channels) if outermost else (widths[level - 1], widths[level - 1])
+            outside = in_channels if outermost else widths[level - 1]
             inject_here = outermost or inject == "all"
             down: list[nn.Module] = [] if outermost else [nn.LeakyReLU(0.2)]
-            down.append(nn.Conv2d(seen + latent * inject_here, inside, 4, stride=2, padding=1))
+            down.append(nn.Conv2d(outside + latent * inject_here, inside, 4, stride=2, padding=1))
             if not (outermost or innermost):
                 down.append(make_norm(norm, inside))
             below = inside if innermost else 2 * inside
-            up = [nn.ReLU(inplace=True), nn.ConvTranspose2d(below, made, 4, stride=2, padding=1)]
-            up.append(nn.Tanh() if outermost else make_norm(norm, made))
+            up: list[nn.Module] = [nn.ReLU(inplace=True)]
+            if outermost:
+                up += to_image(below, out_channels, norm, head)
+            else:
+                up += [nn.ConvTranspose2d(below, outside, 4, stride=2, padding=1), make_norm(norm, outside)]
             if dropout and level >= 4 and not innermost:
                 up.append(nn.Dropout(dropout))
             block = _Level(down, block, up, inject_here, outermost)

@@ -21,6 +21,16 @@ class _Level(nn.Module):
         return concatenate(x, self.model(x)) if self.skip else self.model(x)
 
 
+def to_image(inside: int, out_channels: int, norm: Norm, head: int) -> list[nn.Module]:
+    """A U-Net's last layers: from ``inside`` channels at half size to the image, by way of ``head`` at full size."""
+    if head < 0:
+        raise ValueError(f"head is {head}, but is a number of channels, or 0 for no head.")
+    layers: list[nn.Module] = [nn.ConvTranspose2d(inside, head or out_channels, 4, stride=2, padding=1)]
+    if head:
+        layers += [make_norm(norm, head), nn.ReLU(inplace=True), nn.Conv2d(head, out_channels, 3, padding=1)]
+    return [*layers, nn.Tanh()]
+
+
 class UNetGenerator(nn.Module):
     """U-Net (Isola et al., arXiv 1611.07004): 4x4 convolutions of stride 2 down and up again, with skip connections.
 
@@ -37,6 +47,8 @@ class UNetGenerator(nn.Module):
         dropout: probability of dropout after the decoder's levels of 8w channels, the innermost left out; the only
             source of noise in pix2pix.
         skips: False leaves out the skip connections: the paper's encoder-decoder.
+        head: channels at full size, from which a 3x3 convolution makes the image: details of one pixel are learned
+            sooner. 0, as in the paper, has the last transposed convolution make the image.
     """
 
     def __init__(
@@ -48,11 +60,13 @@ class UNetGenerator(nn.Module):
         norm: Norm = "batch",
         dropout: float = 0.5,
         skips: bool = True,
+        head: int = 0,
     ) -> None:
         super().__init__()
         if levels < 2:
             raise ValueError(f"levels is {levels}, but a U-Net has at least 2.")
         self.total_stride = 2**levels
+        self.head = head
         bias = norm == "instance"  # the official rule; the innermost convolution has none with batch norm either
         widths = [width * min(2**level, 8) for level in range(levels)]
         seen = 2 if skips else 1  # decoder layers see the skip beside what comes from below
@@ -93,8 +107,7 @@ class UNetGenerator(nn.Module):
                 down(width, in_channels),
                 block,
                 nn.ReLU(inplace=True),
-                nn.ConvTranspose2d(seen * width, out_channels, 4, stride=2, padding=1),
-                nn.Tanh(),
+                *to_image(seen * width, out_channels, norm, head),
             ],
             skip=False,
         )

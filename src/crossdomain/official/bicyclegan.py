@@ -14,8 +14,8 @@ from crossdomain.official.files import State, below, read_networks
 from crossdomain.official.networks import (
     Recognised,
     channels_of,
-    check_levels,
     check_plain,
+    check_unet,
     count,
     has_batch_norm,
     load,
@@ -85,7 +85,7 @@ def _check(network: nn.Module, types: tuple[type, ...], norms: tuple[str, ...] =
 def _write_generator(network: nn.Module) -> State:
     _check(network, (LatentUNetGenerator,))
     everywhere = network.model.submodule.latent
-    check_levels(network, 6 if everywhere else 5)
+    check_unet(network, 6 if everywhere else 5)
     state = dict(network.state_dict())
     if everywhere:
         return state

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from crossdomain.networks import Norm, PatchCritic, PixelCritic, ResNetGenerator, UNetGenerator
+from crossdomain.networks import LatentUNetGenerator, Norm, PatchCritic, PixelCritic, ResNetGenerator, UNetGenerator
 from crossdomain.official.files import State
 
 # Without norms these have biases in every layer, and those of the official code only in layers that never have a norm.
@@ -118,7 +118,7 @@ def official_state(network: nn.Module) -> State:
     if norm_of(network) == "instance_affine":
         raise ValueError(f"The official code's {type(network).__name__} has no instance norm with scales.")
     if isinstance(network, UNetGenerator):
-        check_levels(network, 5)
+        check_unet(network, 5)
         if not network.model.model[1].skip:
             raise ValueError("The official code has no U-Net without skips.")
     state = dict(network.state_dict())
@@ -150,11 +150,13 @@ def write_all(networks: Mapping[str, tuple[nn.Module, Callable[[nn.Module], Stat
     return written
 
 
-def check_levels(network: UNetGenerator, least: int) -> None:
-    """Refuse a U-Net that is smaller than any of the official code."""
+def check_unet(network: UNetGenerator | LatentUNetGenerator, least: int) -> None:
+    """Refuse a U-Net that has fewer levels than any of the official code, or a head."""
     if network.total_stride < 2**least:
         levels = network.total_stride.bit_length() - 1
         raise ValueError(f"The generator has {levels} levels, the official code's U-Net at least {least}.")
+    if network.head:
+        raise ValueError("The official code has no U-Net with a head.")
 
 
 def check_plain(network: nn.Module) -> None:
