@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader
 from crossdomain import serialization
 from crossdomain.evaluation import Evaluation
 from crossdomain.methods import BiCycleGAN
-from crossdomain.networks import ConvEncoder, LatentUNetGenerator, MultiScaleCritic, ResNetEncoder
+from crossdomain.networks import ConvEncoder, LatentUNetGenerator, MultiScaleCritic, ResNetEncoder, UNetGenerator
+from crossdomain.networks.norms import make_norm
 from crossdomain.official import import_official
 
 SMALL = {
@@ -87,6 +88,21 @@ def test_losses_by_hand(direction, conditional):
     torch.testing.assert_close(terms["encoded"], least_squares(on_real, 1) + least_squares(on_fake, 0))
     on_real, on_fake = logits(method.critic_random, x, y), logits(method.critic_random, x, out["random"])
     torch.testing.assert_close(terms["random"], least_squares(on_real, 1) + least_squares(on_fake, 0))
+
+
+def test_the_kl_weight_rises(trainer, tensors):
+    def kl_terms(warm_up):
+        torch.manual_seed(0)
+        method, batch = grown(make(kl_weight=0.1, kl_warm_up=warm_up)), pairs()
+        out = method.generate(batch)
+        terms = []
+        for method.rounds in range(6):
+            terms.append(method.generator_loss(batch, out)["kl"].item())
+        return torch.tensor(terms)
+
+    at_once, risen = kl_terms(0), kl_terms(4)
+    assert bool((at_once == at_once[0]).all())
+    torch.testing.assert_close(risen, at_once * torch.tensor([0.25, 0.5, 0.75, 1.0, 1.0, 1.0]))
 
 
 def test_one_round_is_the_official_one(trainer, tmp_path, monkeypatch):
@@ -225,6 +241,31 @@ def test_where_the_latent_vector_goes_in():
         LatentUNetGenerator(3, 3, 2, "middle")
 
 
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+@pytest.mark.parametrize("generator", [UNetGenerator, partial(LatentUNetGenerator, latent=2)])
+def test_a_head_makes_the_image_at_full_size(generator, norm):
+    network = generator(3, 4, width=2, levels=2, norm=norm, head=5)
+    up, convolution = [m for m in network.modules() if isinstance(m, (torch.nn.ConvTranspose2d, torch.nn.Conv2d))][-2:]
+    assert (up.out_channels, convolution.in_channels, convolution.out_channels) == (5, 5, 4)
+    assert (convolution.stride, convolution.kernel_size) == ((1, 1), (3, 3))
+    for parameter in network.parameters():
+        parameter.data.normal_(0, 0.5)
+    inputs = [torch.rand(2, 3, 16, 16), *([torch.randn(2, 2)] if isinstance(network, LatentUNetGenerator) else [])]
+    at_full_size = []
+    up.register_forward_hook(lambda module, given, made: at_full_size.append(made))
+    image = network(*inputs)
+    normalization = [m for m in network.modules() if isinstance(m, type(make_norm(norm, 5)))][-1]
+    assert normalization.num_features == 5
+    torch.testing.assert_close(image, torch.tanh(convolution(torch.relu(normalization(at_full_size[0])))))
+    assert image.shape == (2, 4, 16, 16)
+    plain = generator(3, 4, width=2, levels=2, norm=norm)
+    sizes = [sum(p.numel() for p in n.parameters()) for n in (network, plain)]
+    affine = 2 * 5 * (norm == "batch")
+    assert sizes[0] - sizes[1] == (5 - 4) * (4 * 16 + 1) + affine + (5 * 9 + 1) * 4
+    with pytest.raises(ValueError, match="head is -1"):
+        generator(3, 4, width=2, levels=2, head=-1)
+
+
 def test_many_outputs_for_one_input_and_one_for_a_guide():
     method = grown(make()).eval()
     batch = pairs(2, 40)  # no multiple of 16: padded and cropped
@@ -270,5 +311,7 @@ def test_senseless_options_are_refused():
         make(**weights(kl=1.0))
     with pytest.raises(ValueError, match="at least 1 dimension"):
         make(latent=0)
+    with pytest.raises(ValueError, match="kl_warm_up is -1"):
+        make(kl_warm_up=-1)
     with pytest.raises(ValueError, match="at least 1 critic"):
         MultiScaleCritic(3, 1, scales=0)

@@ -48,6 +48,8 @@ class BiCycleGAN(Paired):
         l1_weight: lambda.
         l1_random_weight: lambda'.
         kl_weight: lambda_KL.
+        kl_warm_up: rounds in which lambda_KL rises to its value (Bowman et al., arXiv 1511.06349), so that z is put to
+            use before that costs much; 0, as in the paper, has it there from the first.
         latent_weight: lambda_z.
         conditional: whether critics see x beside y; the paper found y alone to be better.
         options: those of :class:`Method`.
@@ -70,6 +72,7 @@ class BiCycleGAN(Paired):
         l1_weight: float = 10.0,
         l1_random_weight: float = 0.0,
         kl_weight: float = 0.01,
+        kl_warm_up: int = 0,
         latent_weight: float = 0.5,
         conditional: bool = False,
         **options: Any,
@@ -78,11 +81,14 @@ class BiCycleGAN(Paired):
         self.save_hyperparameters()
         if latent < 1:
             raise ValueError(f"latent is {latent}, but z has at least 1 dimension.")
+        if kl_warm_up < 0:
+            raise ValueError(f"kl_warm_up is {kl_warm_up}, but is a number of rounds.")
         adversarial = {"encoded": adversarial_encoded_weight, "random": adversarial_random_weight}
         self.adversarial_weights = {branch: weight for branch, weight in adversarial.items() if weight > 0}
         self.l1_weight = l1_weight
         self.l1_random_weight = l1_random_weight
         self.kl_weight = kl_weight
+        self.kl_warm_up = kl_warm_up
         self.latent_weight = latent_weight
         self.encodes = max(adversarial_encoded_weight, l1_weight) > 0
         self.draws = max(adversarial_random_weight, l1_random_weight, latent_weight) > 0
@@ -128,7 +134,8 @@ class BiCycleGAN(Paired):
         if self.l1_random_weight > 0:
             terms["l1_random"] = self.l1_random_weight * F.l1_loss(out["random"], y)
         if self.encodes and self.kl_weight > 0:
-            terms["kl"] = self.kl_weight * standard_normal_kl(out["mean"], out["log_variance"]).mean()
+            rise = min(1.0, (self.rounds + 1) / max(self.kl_warm_up, 1))
+            terms["kl"] = rise * self.kl_weight * standard_normal_kl(out["mean"], out["log_variance"]).mean()
         if self.latent_weight > 0:
             with frozen(*([self.encoder] if self.encodes else [])):
                 mean, _ = self.encoder(out["random"])
