@@ -241,8 +241,32 @@ def test_where_the_latent_vector_goes_in():
         LatentUNetGenerator(3, 3, 2, "middle")
 
 
+UNETS = [UNetGenerator, partial(LatentUNetGenerator, latent=2)]
+
+
+@pytest.mark.parametrize("head", [0, 3])
+@pytest.mark.parametrize("generator", UNETS)
+@torch.no_grad()
+def test_nearest_upsampling_draws_no_checkerboard(generator, head):
+    def middle(upsample):
+        torch.manual_seed(0)
+        network = generator(3, 2, width=3, levels=3, norm="batch", dropout=0.0, upsample=upsample, head=head).eval()
+        for parameter in network.parameters():
+            parameter.normal_(0, 0.3)
+        flat = torch.tensor([0.5, -0.2, 0.1])[None, :, None, None].expand(1, 3, 128, 128)
+        latent = [torch.tensor([[1.0, -1.0]])] if isinstance(network, LatentUNetGenerator) else []
+        image = network(flat, *latent)
+        assert image.shape == (1, 2, 128, 128)
+        return image[:, :, 40:88, 40:88]  # where no padding is seen
+
+    assert float(middle("nearest").std((2, 3)).max()) < 1e-6
+    assert float(middle("transposed").std((2, 3)).max()) > 1e-3
+    with pytest.raises(ValueError, match="upsample is 'linear'"):
+        generator(3, 2, levels=2, upsample="linear")
+
+
 @pytest.mark.parametrize("norm", ["batch", "instance"])
-@pytest.mark.parametrize("generator", [UNetGenerator, partial(LatentUNetGenerator, latent=2)])
+@pytest.mark.parametrize("generator", UNETS)
 def test_a_head_makes_the_image_at_full_size(generator, norm):
     network = generator(3, 4, width=2, levels=2, norm=norm, head=5)
     up, convolution = [m for m in network.modules() if isinstance(m, (torch.nn.ConvTranspose2d, torch.nn.Conv2d))][-2:]

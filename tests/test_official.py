@@ -130,9 +130,10 @@ def assert_files_hold(files, networks):
         assert all(torch.equal(state[key], expected[key]) for key in state)
 
 
+PAPERS_UNET = {"dropout": 0.5, "skips": True, "upsample": "transposed", "head": 0}
 PIX2PIX = [
-    ("unet_batch", "x", {"width": 2, "levels": 5, "norm": "batch", "dropout": 0.5, "skips": True, "head": 0}),
-    ("unet_instance", "x64", {"width": 1, "levels": 6, "norm": "instance", "dropout": 0.5, "skips": True, "head": 0}),
+    ("unet_batch", "x", {"width": 2, "levels": 5, "norm": "batch", **PAPERS_UNET}),
+    ("unet_instance", "x64", {"width": 1, "levels": 6, "norm": "instance", **PAPERS_UNET}),
     ("resnet_batch", "x", {"width": 2, "blocks": 2, "norm": "batch", "dropout": 0.5}),
     ("resnet_none", "x", {"width": 2, "blocks": 1, "norm": "none", "dropout": 0.0}),
 ]
@@ -361,12 +362,14 @@ def test_what_the_official_code_does_not_have_is_not_exported(tmp_path):
     cyclegan = CycleGAN(1, generator=biased, critic=critic)
     encoder = partial(ResNetEncoder, width=2, blocks=1, norm="none")
     latent = partial(LatentUNetGenerator, width=1, levels=6)
+    nearest = partial(UNetGenerator, width=2, levels=5, upsample="nearest")
     headed_latent = partial(LatentUNetGenerator, width=1, levels=6, head=4)
     alignflow = crossdomain.load("alignflow-digits")
     refused = {
         "has 4 levels, the official code's U-Net at least 5": Pix2Pix(3, generator=small, critic=critic),
         "no U-Net without skips": Pix2Pix(3, generator=bare, critic=critic),
         "no U-Net with a head": Pix2Pix(3, generator=headed, critic=critic),
+        "no U-Net without transposed convolutions": Pix2Pix(3, generator=nearest, critic=critic),
         "no U-Net with a head.": BiCycleGAN(1, generator=headed_latent),
         "This CycleGAN cannot be exported to 'pix2pix'.\nIt can be exported to 'cyclegan'": cyclegan,
         "AlignFlow cannot be exported to an official code.\nWhat can be: Pix2Pix, CycleGAN, BiCycleGAN": alignflow,

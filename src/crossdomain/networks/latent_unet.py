@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from crossdomain.networks.concatenation import concatenate, memory_format
 from crossdomain.networks.initialization import initialize_xavier
 from crossdomain.networks.norms import Norm, make_norm
-from crossdomain.networks.unet import to_image
+from crossdomain.networks.unet import Upsampling, doubled, to_image
 
 
 class _Level(nn.Module):
@@ -55,6 +55,7 @@ class LatentUNetGenerator(nn.Module):
         levels: how often the image is halved, at least 2; height and width must be multiples of ``2 ** levels``.
         norm: normalisation after each convolution but the first, the innermost and the last.
         dropout: probability of dropout after the decoder's levels of 8w channels, the innermost left out.
+        upsample: as for :class:`UNetGenerator`.
         head: as for :class:`UNetGenerator`.
     """
 
@@ -68,6 +69,7 @@ class LatentUNetGenerator(nn.Module):
         levels: int = 8,
         norm: Norm = "instance",
         dropout: float = 0.5,
+        upsample: Upsampling = "transposed",
         head: int = 0,
     ) -> None:
         super().__init__()
@@ -76,7 +78,7 @@ class LatentUNetGenerator(nn.Module):
         if inject not in ("all", "input"):
             raise ValueError(f"inject is {inject!r}, but has to be 'all' or 'input'.")
         self.total_stride = 2**levels
-        self.head = head
+        self.upsample, self.head = upsample, head
         widths = [width * min(2**level, 8) for level in range(levels)]
         block: _Level | None = None
         for level in range(levels - 1, -1, -1):
@@ -91,9 +93,9 @@ class LatentUNetGenerator(nn.Module):
             below = inside if innermost else 2 * inside
             up: list[nn.Module] = [nn.ReLU(inplace=True)]
             if outermost:
-                up += to_image(below, out_channels, norm, head)
+                up += to_image(below, out_channels, norm, head, upsample)
             else:
-                up += [nn.ConvTranspose2d(below, outside, 4, stride=2, padding=1), make_norm(norm, outside)]
+                up += [doubled(below, outside, upsample), make_norm(norm, outside)]
             if dropout and level >= 4 and not innermost:
                 up.append(nn.Dropout(dropout))
             block = _Level(down, block, up, inject_here, outermost)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 from crossdomain.networks.concatenation import concatenate
 from crossdomain.networks.initialization import initialize_normal
 from crossdomain.networks.norms import Norm, make_norm
+
+Upsampling = Literal["transposed", "nearest"]
 
 
 class _Level(nn.Module):
@@ -21,11 +25,20 @@ class _Level(nn.Module):
         return concatenate(x, self.model(x)) if self.skip else self.model(x)
 
 
-def to_image(inside: int, out_channels: int, norm: Norm, head: int) -> list[nn.Module]:
+def doubled(inside: int, outside: int, how: Upsampling, bias: bool = True) -> nn.Module:
+    """Twice the height and width: a 4x4 transposed convolution, or a 3x3 convolution of pixels that were repeated."""
+    if how == "transposed":
+        return nn.ConvTranspose2d(inside, outside, 4, stride=2, padding=1, bias=bias)
+    if how == "nearest":
+        return nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(inside, outside, 3, padding=1, bias=bias))
+    raise ValueError(f"upsample is {how!r}, but has to be 'transposed' or 'nearest'.")
+
+
+def to_image(inside: int, out_channels: int, norm: Norm, head: int, how: Upsampling) -> list[nn.Module]:
     """A U-Net's last layers: from ``inside`` channels at half size to the image, by way of ``head`` at full size."""
     if head < 0:
         raise ValueError(f"head is {head}, but is a number of channels, or 0 for no head.")
-    layers: list[nn.Module] = [nn.ConvTranspose2d(inside, head or out_channels, 4, stride=2, padding=1)]
+    layers = [doubled(inside, head or out_channels, how)]
     if head:
         layers += [make_norm(norm, head), nn.ReLU(inplace=True), nn.Conv2d(head, out_channels, 3, padding=1)]
     return [*layers, nn.Tanh()]
@@ -47,6 +60,8 @@ class UNetGenerator(nn.Module):
         dropout: probability of dropout after the decoder's levels of 8w channels, the innermost left out; the only
             source of noise in pix2pix.
         skips: False leaves out the skip connections: the paper's encoder-decoder.
+        upsample: how the image is doubled: by ``transposed`` convolutions, as in the paper, or by convolutions of
+            ``nearest`` pixels, which leave no checkerboard (Odena et al., doi 10.23915/distill.00003).
         head: channels at full size, from which a 3x3 convolution makes the image: details of one pixel are learned
             sooner. 0, as in the paper, has the last transposed convolution make the image.
     """
@@ -60,13 +75,14 @@ class UNetGenerator(nn.Module):
         norm: Norm = "batch",
         dropout: float = 0.5,
         skips: bool = True,
+        upsample: Upsampling = "transposed",
         head: int = 0,
     ) -> None:
         super().__init__()
         if levels < 2:
             raise ValueError(f"levels is {levels}, but a U-Net has at least 2.")
         self.total_stride = 2**levels
-        self.head = head
+        self.upsample, self.head = upsample, head
         bias = norm == "instance"  # the official rule; the innermost convolution has none with batch norm either
         widths = [width * min(2**level, 8) for level in range(levels)]
         seen = 2 if skips else 1  # decoder layers see the skip beside what comes from below
@@ -75,7 +91,7 @@ class UNetGenerator(nn.Module):
             return nn.Conv2d(outside, inside, 4, stride=2, padding=1, bias=bias)
 
         def up(inside: int, outside: int) -> nn.Module:
-            return nn.ConvTranspose2d(inside, outside, 4, stride=2, padding=1, bias=bias)
+            return doubled(inside, outside, upsample, bias)
 
         inside, outside = widths[-1], widths[-2]
         block: nn.Module = _Level(
@@ -107,7 +123,7 @@ class UNetGenerator(nn.Module):
                 down(width, in_channels),
                 block,
                 nn.ReLU(inplace=True),
-                *to_image(seen * width, out_channels, norm, head),
+                *to_image(seen * width, out_channels, norm, head, upsample),
             ],
             skip=False,
         )

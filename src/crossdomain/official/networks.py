@@ -151,10 +151,12 @@ def write_all(networks: Mapping[str, tuple[nn.Module, Callable[[nn.Module], Stat
 
 
 def check_unet(network: UNetGenerator | LatentUNetGenerator, least: int) -> None:
-    """Refuse a U-Net that has fewer levels than any of the official code, or a head."""
+    """Refuse a U-Net that has fewer levels than any of the official code, or other layers."""
     if network.total_stride < 2**least:
         levels = network.total_stride.bit_length() - 1
         raise ValueError(f"The generator has {levels} levels, the official code's U-Net at least {least}.")
+    if network.upsample != "transposed":
+        raise ValueError("The official code has no U-Net without transposed convolutions.")
     if network.head:
         raise ValueError("The official code has no U-Net with a head.")
 
