@@ -208,7 +208,7 @@ def _checked(plain: Any, written_by: str) -> Any:
 
 
 def _check_arguments(cls: type, given: Iterable[str], written_by: str) -> None:
-    """Refuse arguments that a class of the zoo does not have."""
+    """Refuse arguments that a class of the zoo does not have. Of other classes a signature may not tell all."""
     unknown = sorted(set(given) - set(_parameters(cls)))
     if unknown and cls.__module__.startswith("crossdomain."):
         raise ValueError(
@@ -223,7 +223,7 @@ def arguments(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     Arguments that a class got since then have the values that do what was done without them.
 
     Raises:
-        ValueError: a class is unknown or not trusted, or has no such argument, or the first is no LightningModule.
+        ValueError: a class is unknown or not trusted, or has no such argument; ``_class_path`` is no LightningModule.
     """
     found = {key: value for key, value in checkpoint["hyper_parameters"].items() if key != "_instantiator"}
     written_by = checkpoint["crossdomain"]["version"]
