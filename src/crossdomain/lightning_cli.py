@@ -17,6 +17,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -37,6 +38,7 @@ from crossdomain.callbacks import NonFiniteGuard, PredictionWriter, RoundCheckpo
 from crossdomain.evaluation import Evaluation
 from crossdomain.method import Method
 from crossdomain.objectives import Objective, Penalty
+from crossdomain.precision import native_precision
 
 CHECKPOINT_KEYS = ("ckpt_path", "translator", "semantic_classifier", "judge_a", "judge_b", "segmenter", "predictor")
 # Remarks of Lightning that are known and harmless here.
@@ -208,9 +210,34 @@ class ZooCLI(LightningCLI):
             callbacks.append(RoundCheckpoint())
         if self.subcommand == "fit":
             callbacks.append(NonFiniteGuard())
+            _choose_precision(config)
         if self.subcommand == "predict" and not any(isinstance(c, PredictionWriter) for c in callbacks):
             callbacks.append(PredictionWriter())
         return super().instantiate_trainer(**options)
+
+
+def _choose_precision(trainer: Namespace) -> None:
+    """Train in the machine's own precision where none is named, and say which and why; warn of a slow one."""
+    device = _device_of(trainer.accelerator)
+    choice = native_precision(device)
+    if trainer.precision is None and not trainer.plugins:
+        trainer.precision = choice.precision
+        said = f"precision {choice.precision}: {choice.reason}"
+    elif trainer.precision == "bf16-mixed" and choice.precision != "bf16-mixed" and device == "cpu":
+        said = f"warning: {choice.reason}, so bf16-mixed can be 40 times as slow here as 32-true"
+    else:
+        return
+    if rank_zero_only.rank == 0:
+        print(said, file=sys.stderr)
+
+
+def _device_of(accelerator: Any) -> str:
+    """Kind of the devices that the Trainer will take."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "cuda"
+    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+        return "mps"
+    return accelerator if isinstance(accelerator, str) and accelerator != "auto" else "cpu"
 
 
 def _recipe_name(args: list[str]) -> str:
