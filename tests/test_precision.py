@@ -62,7 +62,8 @@ def test_no_recipe_names_a_precision(recipe):
 
 
 QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", "--trainer.limit_val_batches", "0",
-         "--trainer.logger", "false", "--trainer.enable_checkpointing", "false", "--trainer.accelerator", "cpu"]  # fmt: skip
+         "--trainer.logger", "false", "--trainer.enable_checkpointing", "false",
+         "--trainer.accelerator", "cpu"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
