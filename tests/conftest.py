@@ -89,7 +89,7 @@ def snapshot():
 
 @pytest.fixture
 def small_data(tmp_path, monkeypatch):
-    """A root with twenty digits of each dataset, in the files that torchvision reads, and eight pairs of other sets."""
+    """A root with twenty digits of each dataset, in the files that torchvision reads, and eight images of each folder."""
     rng = np.random.default_rng(0)
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
@@ -117,6 +117,11 @@ def small_data(tmp_path, monkeypatch):
         for i in range(8):
             pair = torch.from_numpy(rng.integers(0, 256, (3, 64, 128), dtype=np.uint8))
             write_jpeg(pair, str(tmp_path / folder / f"{i + 1}.jpg"))
+    for folder in ("trainA", "trainB", "testA", "testB", "train/A", "train/B", "test/A", "test/B"):
+        (tmp_path / "own" / folder).mkdir(parents=True)
+        for i in range(8):
+            image = torch.from_numpy(rng.integers(0, 256, (3, 64, 64), dtype=np.uint8))
+            write_jpeg(image, str(tmp_path / "own" / folder / f"{i + 1}.jpg"))
     monkeypatch.setattr(datasets.SVHN, "_check_integrity", lambda self: True)
     return tmp_path
 

@@ -28,6 +28,7 @@ SLIM = {
     "alignflow": ["--model.flow.width", "4", "--model.flow.blocks", "1"],
     "cyclegan": ["--model.generator.width", "4"],
     "discogan": [],
+    "pix2pix": ["--model.generator", "UNetGenerator", "--model.generator.levels", "6", "--model.generator.width", "4"],
     "distancegan": ["--model.generator", "ResNetGenerator", "--model.generator.width", "4"],
 }
 
@@ -60,10 +61,10 @@ def test_every_recipe_trains(recipe, small_data):
     pair = recipe.split("_", 2)[2:]  # classifier_adapted_mnist_usps: source and target
     options = [] if recipe in OWN_DATA else ["--data.root", str(small_data), "--data.batch_size", "4"]
     method, _, data = recipe.partition("_")
-    if method in SLIM and data in ("facades", "maps", "cityscapes"):
+    if data == "folder":
+        options[options.index("--data.root") + 1] = str(small_data / "own")
+    if method in SLIM and data in ("facades", "maps", "cityscapes", "folder"):
         options += [*SLIM[method], "--data.image_size", "64", "--data.load_size", "64"]
-    if recipe == "pix2pix_facades":
-        options += ["--model.generator.width", "4"]
     if data.endswith("embeddings"):
         write_embeddings(small_data / "embeddings" / "mnist_usps.pt")
     if recipe.startswith("classifier_adapted_"):
