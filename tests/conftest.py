@@ -89,7 +89,7 @@ def snapshot():
 
 @pytest.fixture
 def small_data(tmp_path, monkeypatch):
-    """A root with twenty digits of each dataset, in the files that torchvision reads, and eight images of each folder."""
+    """A root with twenty digits of each dataset, in the files that torchvision reads, and eight images a folder."""
     rng = np.random.default_rng(0)
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
