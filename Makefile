@@ -27,8 +27,8 @@ checkpoints: $(VENV)/.installed  ## train all pretrained checkpoints anew (an ho
 cards: $(VENV)/.installed  ## write the checkpoints' cards and the README's tables from the index
 	$(BIN)/python checkpoints/cards.py
 
-test: $(VENV)/.installed  ## run the tests
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed  ## run the tests, one process a core, of one thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/.installed  ## style, and the rule that lower floors never import higher ones
 	$(BIN)/ruff check .
