@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 import warnings
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -14,7 +15,7 @@ from typing import Any, Literal, NoReturn
 import torch
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelSummary, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
@@ -33,7 +34,7 @@ import crossdomain.objectives
 import crossdomain.optimization
 import crossdomain.segmentation  # noqa: F401
 from crossdomain import hub, serialization
-from crossdomain.callbacks import NonFiniteGuard, PredictionWriter, RoundCheckpoint
+from crossdomain.callbacks import NonFiniteGuard, PlayerSummary, PredictionWriter, Progress, RoundCheckpoint
 from crossdomain.evaluation import Evaluation
 from crossdomain.method import Method
 from crossdomain.objectives import Objective, Penalty
@@ -46,6 +47,17 @@ NOISE = (
     ".*not supported by the model summary.*",
     ".*overridden `on_after_batch_transfer`.*",
     ".*isinstance.treespec, LeafSpec.*",
+)
+# What Lightning says that is advertising, says nothing, or is said better by PlayerSummary.
+CHATTY = ("utilities.rank_zero", "accelerators.cuda", "trainer.connectors.checkpoint_connector")
+CHATTER = (
+    "litlogger",
+    "litmodels",
+    "GPU available:",
+    "TPU available:",
+    "LOCAL_RANK:",
+    "Restoring states",
+    "`weights_only`",
 )
 KEYWORDS = ("best", "last", "hpc", "registry")  # what Lightning itself understands in place of a path
 
@@ -210,7 +222,33 @@ class ZooCLI(LightningCLI):
             callbacks.append(NonFiniteGuard())
         if self.subcommand == "predict" and not any(isinstance(c, PredictionWriter) for c in callbacks):
             callbacks.append(PredictionWriter())
+        if config["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
+            callbacks.append(Progress())
+        if config["enable_model_summary"] is not False and not any(isinstance(c, ModelSummary) for c in callbacks):
+            callbacks.append(PlayerSummary())
+            config["enable_model_summary"] = False  # Lightning's own
         return super().instantiate_trainer(**options)
+
+    def validate(self, **options: Any) -> None:
+        """Measure on the val split, and print what was measured."""
+        self._measure(**options)
+
+    def test(self, **options: Any) -> None:
+        """Measure on the test split, and print what was measured."""
+        self._measure(**options)
+
+    def _measure(self, verbose: bool = True, **options: Any) -> None:
+        (metrics,) = getattr(self.trainer, self.subcommand)(verbose=False, **options)
+        if verbose and self.trainer.is_global_zero:
+            split = {"validate": "val"}.get(self.subcommand, self.subcommand)
+            print(f"{type(self.model).__name__} on the {split} split of {type(self.datamodule).__name__}")
+            print(_table(metrics) or "  no metric applies")
+
+
+def _table(metrics: Mapping[str, float]) -> str:
+    """A line for each metric: its tag, and four significant digits."""
+    width = max(map(len, metrics), default=0)
+    return "\n".join(f"  {tag:{width}}  {value:.4g}" for tag, value in sorted(metrics.items()))
 
 
 def _recipe_name(args: list[str]) -> str:
@@ -295,6 +333,10 @@ def parse_comparison(args: list[str]) -> Namespace:
     return parser.instantiate_classes(options)
 
 
+def _says_something(record: logging.LogRecord) -> bool:
+    return not any(phrase in record.getMessage() for phrase in CHATTER)
+
+
 def run(args: list[str]) -> ZooCLI:
     """Run the command with these arguments; recipes are paths here.
 
@@ -303,5 +345,6 @@ def run(args: list[str]) -> ZooCLI:
     """
     for message in NOISE:
         warnings.filterwarnings("ignore", message)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
+    for name in CHATTY:
+        logging.getLogger(f"lightning.pytorch.{name}").addFilter(_says_something)
     return ZooCLI(args)
