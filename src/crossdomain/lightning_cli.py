@@ -33,7 +33,7 @@ import crossdomain.networks
 import crossdomain.objectives
 import crossdomain.optimization
 import crossdomain.segmentation  # noqa: F401
-from crossdomain import hub, serialization
+from crossdomain import help_pages, hub, serialization
 from crossdomain.callbacks import NonFiniteGuard, PlayerSummary, PredictionWriter, Progress, RoundCheckpoint
 from crossdomain.evaluation import Evaluation
 from crossdomain.method import Method
@@ -63,15 +63,41 @@ KEYWORDS = ("best", "last", "hpc", "registry")  # what Lightning itself understa
 
 
 class ZooParser(LightningArgumentParser):
-    """A parser whose errors are three lines at most: what was wrong, what was expected, what is near."""
+    """A parser whose errors are three lines at most: what was wrong, what was expected, what is near.
+
+    Its help is a short page, see :mod:`help_pages`.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def format_help(self, *formatter: Any) -> str:
+        """The page that ``--help`` prints."""
+        return help_pages.page(self, _classes_for)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the essence of ``message`` and exit with status 2."""
         print("error: " + shorten(message, self), file=sys.stderr)
         sys.exit(2)
+
+
+class LongHelpParser(ZooParser):
+    """The same with jsonargparse's own pages of help, for ``--help --all``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"formatter_class": help_pages.LongHelp, **kwargs})
+
+    def format_help(self, *formatter: Any) -> str:
+        """The page that ``--help`` prints."""
+        return ArgumentParser.format_help(self, *formatter)
+
+
+def _help_parser(args: list[str]) -> tuple[type[ZooParser], list[str]]:
+    """The kind of parser that answers a call for help, and the arguments without ``--all``, which belongs to it."""
+    asks = any(arg in ("-h", "--help") or arg.partition("=")[0].endswith(".help") for arg in args)
+    if asks and "--all" in args:
+        return LongHelpParser, [arg for arg in args if arg != "--all"]
+    return ZooParser, args
 
 
 def shorten(message: str, parser: ArgumentParser) -> str:
@@ -149,6 +175,7 @@ class ZooCLI(LightningCLI):
 
     def __init__(self, args: list[str]) -> None:
         self.recipe = _recipe_name(args)
+        parser_class, args = _help_parser(args)
         super().__init__(
             LightningModule,
             LightningDataModule,
@@ -158,7 +185,7 @@ class ZooCLI(LightningCLI):
             seed_everything_default=0,
             save_config_callback=ConfigBesideLogs,
             save_config_kwargs={"overwrite": True},
-            parser_class=ZooParser,
+            parser_class=parser_class,
             args=args,
         )
 
@@ -312,7 +339,8 @@ def _resolve_checkpoints(config: Namespace) -> None:
 
 def parse_comparison(args: list[str]) -> Namespace:
     """The options of ``crossdomain compare``; ``data`` and ``evaluation`` are made."""
-    parser = ZooParser(prog="crossdomain compare", description="Evaluate methods on the same data, side by side.")
+    parser_class, args = _help_parser(args)
+    parser = parser_class(prog="crossdomain compare", description="Evaluate methods on the same data, side by side.")
     parser.add_argument(
         "members",
         nargs="*",
