@@ -48,16 +48,20 @@ def page(parser: ArgumentParser, classes_for: Callable[[str], list[str]]) -> str
     width = min(shutil.get_terminal_size().columns, 120)
     actions = {a.dest: a for a in parser._actions if a.option_strings and a.help != SUPPRESS and _is_option(a)}
     if "trainer.max_epochs" in actions:
-        lines = [f"usage: {parser.prog.replace(' [options]', '')} --config RECIPE [--OPTION VALUE ...]", ""]
+        lines = [f"usage: lightning {parser.prog.split()[-1]} --config RECIPE [--OPTION VALUE ...]", ""]
         lines += _lines([(f"--{name}", what) for name, what in COMMON.items() if name in actions], width)
         for key in ("model", "data"):
             lines += ["", *textwrap.wrap(f"--{key} is one of {', '.join(classes_for(key))}.", width)]
             lines += [f"  its options: --{key}.help NAME"]
         return "\n".join([*lines, "", "All options: --help --all"]) + "\n"
-    titles = [group.title for group in parser._action_groups if group.title not in ("positional arguments", "options")]
+    title = parser.description or ""
+    if title.startswith("Help for --"):  # jsonargparse's; the class itself says more
+        title = next(
+            group.title for group in parser._action_groups if any(a in group._group_actions for a in actions.values())
+        )
     shared = _shared(actions)
     own = [(f"--{dest}", _what(action)) for dest, action in actions.items() if dest not in shared]
-    lines = [*textwrap.wrap(parser.description if parser.prog != "lightning" else (titles or [""])[0], width), ""]
+    lines = [*textwrap.wrap(title, width), ""]
     lines += _lines(own, width)
     if shared:
         names = ", ".join(dest.rpartition(".")[2] for dest in shared)
