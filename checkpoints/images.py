@@ -1,4 +1,4 @@
-"""Pictures in ``docs/images`` that show checkpoints of the zoo, made from them.
+"""Pictures in ``docs/images`` that show checkpoints of the zoo and its data, made from them.
 
     python checkpoints/images.py            # makes all of them anew; `make images`
     python checkpoints/images.py NAME...    # some of them
@@ -20,23 +20,26 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from crossdomain import hub
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "images"
 TABS = ("scalars", "hparams", "panel")
-PICTURES = ("alignflow-digits", *(f"tensorboard-{tab}" for tab in TABS))
+PICTURES = ("alignflow-digits", "shapes", *(f"tensorboard-{tab}" for tab in TABS))
 EXPERIMENTS = {
     "alignflow-facades": "zoo/alignflow_facades.yaml",
     "flowgan-mnist": "benchmarks/flowgan_mnist.py",
     "guided-shapes": "benchmarks/guided_shapes.py",
     "lrmf-moons": "benchmarks/lrmf_moons.py",
-    "shapes": "datamodules/shapes.py",
     "unpaired-digits": "benchmarks/unpaired_digits.py",
 }
 MADE_OF = "crossdomain: made of"  # the entry in a picture's metadata
@@ -50,7 +53,12 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 
 
 def sources(name: str) -> dict[str, Any]:
-    """What a picture of today's zoo is made of: the hashes of checkpoints, and the figures that are seen."""
+    """What a picture of today's zoo is made of: the hashes of checkpoints, and the figures that are seen.
+
+    Data that is drawn has neither; a picture of it is compared with what is drawn.
+    """
+    if name == "shapes":
+        return {"data": "Shapes"}
     entries = {model: hub.model_info(model) for model in hub.list_models()}
     if name == "alignflow-digits":
         return {name: {"sha256": entries[name]["sha256"]}}
@@ -138,18 +146,45 @@ def _take(tabs: list[str]) -> None:
                 _write(Image.open(io.BytesIO(page.screenshot())), f"tensorboard-{tab}")
 
 
-# --- the picture of the README ---------------------------------------------------------------------------------
+# --- pictures that are drawn -----------------------------------------------------------------------------------
 
 
-def _draw_grid(name: str) -> None:
-    """What TensorBoard shows of a checkpoint under ``val/grid``."""
+def draw_grid(name: str) -> Tensor:
+    """What TensorBoard shows of a checkpoint of ``Digits`` under ``val/grid``, uint8 (3, height, width)."""
     from crossdomain.datamodules import Digits
     from crossdomain.evaluation import Evaluation
 
     data = Digits()
     data.setup("validate")
-    grid = Evaluation().grid(hub.load(name), next(iter(data.val_dataloader())))
-    _write(Image.fromarray(grid.permute(1, 2, 0).numpy()), name)
+    return Evaluation().grid(hub.load(name), next(iter(data.val_dataloader())))
+
+
+def draw_shapes(count: int = 15) -> Tensor:
+    """The factors of ``Shapes``, and the first pictures of val of each split, uint8 (3, height, width)."""
+    import torch
+
+    from crossdomain.datamodules import Shapes
+    from crossdomain.datamodules.shapes import FACTORS, render
+    from crossdomain.grid import labelled_grid
+
+    def shown(pictures: Tensor) -> Tensor:
+        return pictures / 127.5 - 1
+
+    rows = []
+    for k, (factor, values) in enumerate(FACTORS.items()):
+        scenes = torch.tensor([1, 6, 4, 5, 1, 10]).repeat(values, 1)
+        scenes[:, k] = torch.arange(values)
+        rows.append((factor, shown(render(scenes))))
+    for split in "ABC":
+        data = Shapes(split=split)
+        (a, b), names = data.split("val").fields, data.domains
+        rows.append((f"split {split}, a:\n{names[0]}", shown(a["a"][:count])))
+        rows.append((f"guide, b:\n{names[1]}", shown(b["b"][:count])))
+        rows.append(("  truth", shown(a["truth_b"][:count])))
+    return labelled_grid(rows)
+
+
+DRAWN = {"alignflow-digits": partial(draw_grid, "alignflow-digits"), "shapes": draw_shapes}
 
 
 def main() -> None:
@@ -159,8 +194,9 @@ def main() -> None:
     names = parser.parse_args().names or list(PICTURES)
     if unknown := set(names) - set(PICTURES):
         parser.error(f"{', '.join(sorted(unknown))}: not among {', '.join(PICTURES)}.")
-    if "alignflow-digits" in names:
-        _draw_grid("alignflow-digits")
+    for name in names:
+        if name in DRAWN:
+            _write(Image.fromarray(DRAWN[name]().permute(1, 2, 0).numpy()), name)
     if tabs := [tab for tab in TABS if f"tensorboard-{tab}" in names]:
         _take(tabs)
 
