@@ -8,7 +8,7 @@ SOURCE ?= mnist
 TARGET ?= usps
 EXTRAS ?= test
 
-.PHONY: run adapt compare checkpoints cards test lint board clean
+.PHONY: run adapt compare checkpoints cards images test lint board clean
 
 run: $(VENV)/.installed  ## train AlignFlow and three classifiers on Digits, print the adaptation table
 	$(BIN)/crossdomain adapt --config zoo/alignflow.yaml --seed $(SEED)
@@ -26,6 +26,10 @@ checkpoints: $(VENV)/.installed  ## train all pretrained checkpoints anew (an ho
 
 cards: $(VENV)/.installed  ## write the checkpoints' cards and the README's tables from the index
 	$(BIN)/python checkpoints/cards.py
+
+images: $(VENV)/.installed  ## make the pictures of docs/images anew from the checkpoints (a minute; needs Chromium)
+	$(BIN)/python -m pip install --quiet --editable '.[browser]'
+	$(BIN)/python checkpoints/images.py
 
 test: $(VENV)/.installed  ## run the tests, one process a core, of one thread each
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal

@@ -15,22 +15,12 @@ import yaml
 
 import crossdomain
 from crossdomain import hub
+from crossdomain.headlines import SIDES, STEMS, headlines
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "zoo"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- tables by checkpoints/cards.py -->", "<!-- end of tables -->"
-# What a table or a figure shows first, by the part of a tag before the domain or direction.
-HEADLINES = (
-    "mse", "nearest_mse", "modes_covered", "diversity", "bits_per_dim", "certificate", "neighbour_accuracy",
-    "capacity_bits", "cycle_mean",
-)  # fmt: skip
-SIDES = ("", "_a2b", "_b2a", "_a", "_b")
-
-
-def headlines(metrics: dict[str, float]) -> list[str]:
-    """The tags among ``metrics`` that a table shows, in the order of ``HEADLINES``."""
-    return [stem + side for stem in HEADLINES for side in SIDES if stem + side in metrics]
 
 
 def pictures(name: str, sha256: str) -> dict[str, Path]:
@@ -52,7 +42,7 @@ def draw(name: str, sha256: str, logs: Path) -> None:
     files = pictures(name, sha256)
     files["grid"].write_bytes(events.Images("val/grid")[-1].encoded_image_string)
     measured = {tag.removeprefix("val/") for tag in events.Tags()["scalars"] if tag.startswith("val/")}
-    stems = [stem for stem in HEADLINES if any(stem + side in measured for side in SIDES)][:3]
+    stems = [stem for stem in STEMS if any(stem + side in measured for side in SIDES)][:3]
     figure = Figure(figsize=(4 * len(stems), 3), layout="constrained")
     FigureCanvasAgg(figure)
     for stem, axes in zip(stems, figure.subplots(1, len(stems), squeeze=False)[0], strict=True):

@@ -39,8 +39,8 @@ class DigitPair(DomainData):
     Args:
         source: dataset of domain a.
         target: dataset of domain b.
-        root: as everywhere.
-        download: as everywhere; torchvision fetches what is missing.
+        root: folder with the data; the environment variable ``CROSSDOMAIN_DATA``, else ``data``, when left out.
+        download: let torchvision fetch what is missing below ``root``.
         batch_size: images of each domain in a batch, in every process.
         num_workers: processes that load.
         image_size: height and width in pixels.

@@ -96,8 +96,8 @@ class Digits(DomainData):
     Being embedded, it reads nothing from ``root`` and has nothing to ``download``.
 
     Args:
-        root: as everywhere.
-        download: as everywhere.
+        root: not read: the data is embedded.
+        download: without effect: nothing is missing.
         batch_size: images of each domain in a batch, in every process.
         num_workers: processes that load.
         image_size: height and width; images are rendered at 16 px and resized when it differs.

@@ -235,8 +235,9 @@ class Shapes(DomainData):
     same factors, from ``root/3dshapes.h5``; this needs the extra ``[shapes]``, and the file has to be fetched by hand.
 
     Args:
-        root: as everywhere.
-        download: as everywhere.
+        root: folder with 3D Shapes where ``real`` is given; the environment variable ``CROSSDOMAIN_DATA``, else
+            ``data``, when left out.
+        download: without effect: 3D Shapes has to be fetched by hand.
         batch_size: images of each domain in a batch, in every process.
         num_workers: processes that load.
         image_size: height and width in which pictures are rendered, at least 16; real ones are resized from 64 px.

@@ -214,8 +214,8 @@ class ToyFacades(DomainData):
     pictures are drawn into memory, about 2,000 a second at 64 px.
 
     Args:
-        root: as everywhere.
-        download: as everywhere.
+        root: not read: the data is embedded.
+        download: without effect: nothing is missing.
         batch_size: images of each domain in a batch, in every process.
         num_workers: processes that load.
         image_size: height and width in which pictures are drawn, at least 32.

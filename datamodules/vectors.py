@@ -21,8 +21,8 @@ class VectorData(DomainData):
     """Two domains of vectors (N, D), float32, on no particular scale.
 
     Args:
-        root: as everywhere.
-        download: as everywhere.
+        root: folder with the data; the environment variable ``CROSSDOMAIN_DATA``, else ``data``, when left out.
+        download: without effect: nothing can be fetched.
         batch_size: vectors of each domain in a batch, in every process.
         num_workers: processes that load.
         seed: decides the order of training vectors.

@@ -15,6 +15,7 @@ from killed_run import METHODS
 from lightning.pytorch import Trainer, seed_everything
 
 from crossdomain import serialization
+from crossdomain.callbacks import PlayerSummary, Progress
 from crossdomain.datamodules import Digits, DomainImages
 
 
@@ -35,7 +36,8 @@ def main(name, folder, devices=None):
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     seed_everything(0)
-    options = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    options = {"accelerator": "cpu", "logger": False, "enable_model_summary": False}
+    options["callbacks"] = [Progress(), PlayerSummary()]
     path = Path(folder) / "method.ckpt"
     if devices is None:
         method = METHODS[name]()

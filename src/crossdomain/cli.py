@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from crossdomain import __version__, hub
+from crossdomain.headlines import headlines
 
 DEBUG = "CROSSDOMAIN_DEBUG"
 CHECKPOINT_HELP = "a checkpoint: its path, a name of the zoo, or a URL that ends in #sha256=HEX"
@@ -53,9 +55,33 @@ def _with_recipes(args: list[str]) -> list[str]:
     return resolved
 
 
+HELP = """\
+usage: lightning {fit,validate,test,predict} --config RECIPE [--OPTION VALUE]
+       lightning --version
+
+  fit         train by a recipe
+  validate    measure a checkpoint on the val split
+  test        measure a checkpoint on the test split
+  predict     translate the test split, and write pictures
+
+A recipe is a YAML file, or a name of the zoo, which `crossdomain list` shows.
+
+  lightning fit --config alignflow                               train
+  lightning fit --config alignflow --trainer.max_epochs 20       with another option
+  lightning test --config alignflow --ckpt_path alignflow-digits
+  lightning fit --help                                           common options
+  lightning fit --help --all                                     all options
+  lightning fit --model.help CycleGAN                            those of a method
+  lightning fit --data.help UnpairedFolder                       those of data
+"""
+
+
 def main(args: list[str] | None = None) -> None:
-    """The ``lightning`` command: fit, validate, test and predict."""
+    """The ``lightning`` command: fit, validate, test and predict; its version and first page of help need no torch."""
     args = sys.argv[1:] if args is None else args
+    if args in (["--version"], ["--help"], ["-h"]):
+        print(__version__ if args == ["--version"] else HELP.rstrip())
+        return
 
     def action() -> None:
         resolved = _with_recipes(args)
@@ -66,17 +92,43 @@ def main(args: list[str] | None = None) -> None:
     _guarded(action)
 
 
+def _shown(text: str, between: str) -> str:
+    """A line as it fits into the terminal, cut at ``between``; the whole of it where it goes elsewhere."""
+    width = shutil.get_terminal_size().columns
+    if not sys.stdout.isatty() or len(text) <= width:
+        return text
+    whole = text[: width - 1].rpartition(between)[0] or text[: width - 2]
+    return f"{whole.rstrip(' ,:')} …"
+
+
+def _print_groups(title: str, groups: dict[str, dict[str, str]], between: str) -> None:
+    """Print entries in groups, a line each: a name and what there is to say."""
+    print(title)
+    for heading, entries in groups.items():
+        print(f"\n{heading}")
+        width = max(map(len, entries))
+        for name, what in entries.items():
+            print(_shown(f"  {name:{width}}  {what}", between))
+
+
 def _list(options: argparse.Namespace) -> None:
-    recipes = hub.list_recipes()
-    width = max(map(len, [*recipes, *hub.list_models()]))
-    print("Recipes (lightning fit --config zoo/NAME.yaml)")
-    for name, what in recipes.items():
-        print(f"  {name:{width}}  {what}")
-    print("\nCheckpoints (crossdomain.load(NAME))")
+    recipes: dict[str, dict[str, str]] = {}
+    for name, what in hub.list_recipes().items():
+        recipes.setdefault(name.partition("_")[0], {})[name] = what
+    # A description begins with the method's name as it is written, which then is the heading; companions have none.
+    spelled = {key: next(iter(of.values())).partition(" ")[0] for key, of in recipes.items()}
+    headings = {key: name if name.lower() == key else key.capitalize() for key, name in spelled.items()}
+    by_method = {
+        headings[key]: {name: what.removeprefix(f"{headings[key]} ") for name, what in of.items()}
+        for key, of in recipes.items()
+    }
+    checkpoints: dict[str, dict[str, str]] = {}
     for name in hub.list_models():
         entry = hub.model_info(name)
-        metrics = ", ".join(f"{key} {value:.4g}" for key, value in entry["metrics"].items())
-        print(f"  {name:{width}}  {metrics} ({entry['data']}, {entry['split']})")
+        metrics = ", ".join(f"{tag} {entry['metrics'][tag]:.4g}" for tag in headlines(entry["metrics"]))
+        checkpoints.setdefault(f"{entry['data']}, {entry['split']} split", {})[name] = metrics
+    _print_groups("Recipes by method: lightning fit --config NAME", by_method, " ")
+    _print_groups("\nCheckpoints by data: crossdomain.load(NAME), or --ckpt_path NAME", checkpoints, ", ")
 
 
 def _adapt(options: argparse.Namespace) -> None:
@@ -193,7 +245,7 @@ def crossdomain(args: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser("crossdomain", description="A model zoo for moving images between domains.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="show recipes and checkpoints").set_defaults(action=_list)
+    commands.add_parser("list", help="show recipes by method and checkpoints by data").set_defaults(action=_list)
     adapt = commands.add_parser("adapt", help="train a method and three classifiers, and print the adaptation table")
     adapt.add_argument("--config", default="alignflow", help="the method's recipe (default: alignflow)")
     adapt.add_argument("--seed", type=int, default=0, help="seed of all four trainings (default: 0)")

@@ -14,6 +14,7 @@ from torchmetrics import MeanMetric, Metric
 from crossdomain import serialization
 from crossdomain.flows import dequantize
 from crossdomain.grid import labelled_grid, scatter_plots
+from crossdomain.headlines import headlines
 from crossdomain.metrics import (
     AttributeAccuracy,
     BitsPerDim,
@@ -363,9 +364,9 @@ class Evaluation(Callback):
 
     def _finish(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         results = self._results(trainer, module)
-        bar = ("mse", "accuracy", "bits_per_dim", "class_iou", "certificate")
+        first = headlines(results)
         for name, value in results.items():
-            module.log(f"{stage}/{name}", value, prog_bar=name.startswith(bar), sync_dist=trainer.world_size > 1)
+            module.log(f"{stage}/{name}", value, prog_bar=name in first, sync_dist=trainer.world_size > 1)
         self._metrics.clear()
 
     # --- pictures ----------------------------------------------------------------------------------------------

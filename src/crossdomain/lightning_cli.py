@@ -7,6 +7,7 @@ import logging
 import re
 import sys
 import warnings
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -14,7 +15,7 @@ from typing import Any, Literal, NoReturn
 import torch
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelSummary, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -33,8 +34,8 @@ import crossdomain.networks
 import crossdomain.objectives
 import crossdomain.optimization
 import crossdomain.segmentation  # noqa: F401
-from crossdomain import hub, serialization
-from crossdomain.callbacks import NonFiniteGuard, PredictionWriter, RoundCheckpoint
+from crossdomain import help_pages, hub, serialization
+from crossdomain.callbacks import NonFiniteGuard, PlayerSummary, PredictionWriter, Progress, RoundCheckpoint
 from crossdomain.evaluation import Evaluation
 from crossdomain.method import Method
 from crossdomain.objectives import Objective, Penalty
@@ -49,19 +50,56 @@ NOISE = (
     ".*overridden `on_after_batch_transfer`.*",
     ".*isinstance.treespec, LeafSpec.*",
 )
+# What Lightning says that is advertising, says nothing, or is said better by PlayerSummary.
+CHATTY = ("utilities.rank_zero", "accelerators.cuda", "trainer.connectors.checkpoint_connector")
+CHATTER = (
+    "litlogger",
+    "litmodels",
+    "GPU available:",
+    "TPU available:",
+    "LOCAL_RANK:",
+    "Restoring states",
+    "`weights_only`",
+)
 KEYWORDS = ("best", "last", "hpc", "registry")  # what Lightning itself understands in place of a path
 
 
 class ZooParser(LightningArgumentParser):
-    """A parser whose errors are three lines at most: what was wrong, what was expected, what is near."""
+    """A parser whose errors are three lines at most: what was wrong, what was expected, what is near.
+
+    Its help is a short page, see :mod:`help_pages`.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def format_help(self, *formatter: Any) -> str:
+        """The page that ``--help`` prints."""
+        return help_pages.page(self, _classes_for)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print the essence of ``message`` and exit with status 2."""
         print("error: " + shorten(message, self), file=sys.stderr)
         sys.exit(2)
+
+
+class LongHelpParser(ZooParser):
+    """The same with jsonargparse's own pages of help, for ``--help --all``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"formatter_class": help_pages.LongHelp, **kwargs})
+
+    def format_help(self, *formatter: Any) -> str:
+        """The page that ``--help`` prints."""
+        return ArgumentParser.format_help(self, *formatter)
+
+
+def _help_parser(args: list[str]) -> tuple[type[ZooParser], list[str]]:
+    """The kind of parser that answers a call for help, and the arguments without ``--all``, which belongs to it."""
+    asks = any(arg in ("-h", "--help") or arg.partition("=")[0].endswith(".help") for arg in args)
+    if asks and "--all" in args:
+        return LongHelpParser, [arg for arg in args if arg != "--all"]
+    return ZooParser, args
 
 
 def shorten(message: str, parser: ArgumentParser) -> str:
@@ -139,6 +177,7 @@ class ZooCLI(LightningCLI):
 
     def __init__(self, args: list[str]) -> None:
         self.recipe = _recipe_name(args)
+        parser_class, args = _help_parser(args)
         super().__init__(
             LightningModule,
             LightningDataModule,
@@ -148,7 +187,7 @@ class ZooCLI(LightningCLI):
             seed_everything_default=0,
             save_config_callback=ConfigBesideLogs,
             save_config_kwargs={"overwrite": True},
-            parser_class=ZooParser,
+            parser_class=parser_class,
             args=args,
         )
 
@@ -213,7 +252,33 @@ class ZooCLI(LightningCLI):
             _choose_precision(config)
         if self.subcommand == "predict" and not any(isinstance(c, PredictionWriter) for c in callbacks):
             callbacks.append(PredictionWriter())
+        if config["enable_progress_bar"] is not False and not any(isinstance(c, ProgressBar) for c in callbacks):
+            callbacks.append(Progress())
+        if config["enable_model_summary"] is not False and not any(isinstance(c, ModelSummary) for c in callbacks):
+            callbacks.append(PlayerSummary())
+            config["enable_model_summary"] = False  # Lightning's own
         return super().instantiate_trainer(**options)
+
+    def validate(self, **options: Any) -> None:
+        """Measure on the val split, and print what was measured."""
+        self._measure(**options)
+
+    def test(self, **options: Any) -> None:
+        """Measure on the test split, and print what was measured."""
+        self._measure(**options)
+
+    def _measure(self, verbose: bool = True, **options: Any) -> None:
+        (metrics,) = getattr(self.trainer, self.subcommand)(verbose=False, **options)
+        if verbose and self.trainer.is_global_zero:
+            split = {"validate": "val"}.get(self.subcommand, self.subcommand)
+            print(f"{type(self.model).__name__} on the {split} split of {type(self.datamodule).__name__}")
+            print(_table(metrics) or "  no metric applies")
+
+
+def _table(metrics: Mapping[str, float]) -> str:
+    """A line for each metric: its tag, and four significant digits."""
+    width = max(map(len, metrics), default=0)
+    return "\n".join(f"  {tag:{width}}  {value:.4g}" for tag, value in sorted(metrics.items()))
 
 
 def _choose_precision(trainer: Namespace) -> None:
@@ -301,7 +366,8 @@ def _resolve_checkpoints(config: Namespace) -> None:
 
 def parse_comparison(args: list[str]) -> Namespace:
     """The options of ``crossdomain compare``; ``data`` and ``evaluation`` are made."""
-    parser = ZooParser(prog="crossdomain compare", description="Evaluate methods on the same data, side by side.")
+    parser_class, args = _help_parser(args)
+    parser = parser_class(prog="crossdomain compare", description="Evaluate methods on the same data, side by side.")
     parser.add_argument(
         "members",
         nargs="*",
@@ -322,6 +388,10 @@ def parse_comparison(args: list[str]) -> Namespace:
     return parser.instantiate_classes(options)
 
 
+def _says_something(record: logging.LogRecord) -> bool:
+    return not any(phrase in record.getMessage() for phrase in CHATTER)
+
+
 def run(args: list[str]) -> ZooCLI:
     """Run the command with these arguments; recipes are paths here.
 
@@ -330,5 +400,6 @@ def run(args: list[str]) -> ZooCLI:
     """
     for message in NOISE:
         warnings.filterwarnings("ignore", message)
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)
+    for name in CHATTY:
+        logging.getLogger(f"lightning.pytorch.{name}").addFilter(_says_something)
     return ZooCLI(args)

@@ -108,6 +108,7 @@ class Method(LightningModule, ABC):
         images_seen: images of the larger domain so far, over all processes.
         pretrained: names of the weights that came from another checkpoint (``crossdomain.init_from``).
         last_terms: terms of the last round, detached, as ``<player>_<term>``.
+        last_losses: each player's loss when it last moved, detached.
     """
 
     players: dict[str, tuple[str, ...]]
@@ -170,6 +171,7 @@ class Method(LightningModule, ABC):
         self.channels_last = channels_last
         self.compile_networks = compile_networks
         self.last_terms: Terms = {}
+        self.last_losses: Terms = {}
         self.rounds = 0
         self.images_seen = 0
         self.prepared = False
@@ -341,7 +343,6 @@ class Method(LightningModule, ABC):
             raise ValueError("accumulate cannot be combined with players that move several times in a round.")
         generating = self.generating_player
         self.last_terms = {}
-        losses: Terms = {}
         out = self._generate(batch, turns)
         for player, optimizer in zip(self.players, self._optimizers(), strict=True):
             loss = getattr(self, f"{player}_loss")
@@ -350,14 +351,15 @@ class Method(LightningModule, ABC):
                     out = self._generate(batch, turns)  # the last update freed the graph and moved the networks
                 with self.toggled_optimizer(optimizer):
                     terms = loss(batch, out if player == generating else _detached(out))
-                    losses[player] = sum(terms.values())
-                    self._update(player, optimizer, losses[player])
+                    total = sum(terms.values())
+                    self._update(player, optimizer, total)
             if turns[player] > 0:
                 self.last_terms |= {f"{player}_{name}": term.detach() for name, term in terms.items()}
+                self.last_losses[player] = total.detach()
         self.rounds += 1
         self.images_seen += self.trainer.world_size * max(len(batch[d]) for d in "ab" if d in batch)
         self._step_schedules("step")
-        self._log(losses, batch, out)
+        self._log(batch, out)
 
     def _generate(self, batch: Batch, turns: Mapping[str, int]) -> dict[str, Any]:
         with torch.set_grad_enabled(turns.get(self.generating_player, 0) > 0):
@@ -372,10 +374,10 @@ class Method(LightningModule, ABC):
             optimizer.zero_grad()
             self.after_step(player)
 
-    def _log(self, losses: Terms, batch: Batch, out: dict[str, Any]) -> None:
+    def _log(self, batch: Batch, out: dict[str, Any]) -> None:
         # Lightning drops values between the rounds it logs, but only after the work of collecting them.
         if (self.trainer.fit_loop.epoch_loop._batches_that_stepped + 1) % self.trainer.log_every_n_steps == 0:
-            self.log_dict({player: loss.detach() for player, loss in losses.items()}, prog_bar=True, logger=False)
+            self.log_dict(self.last_losses, prog_bar=True, logger=False)
             measured = self.last_terms | self.measures(batch, _detached(out))
             self.log_dict({f"train/{name}": value for name, value in measured.items()})
             self.log("images_seen", float(self.images_seen))
