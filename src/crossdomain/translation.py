@@ -36,12 +36,14 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
 def fit_channels(image: Tensor, channels: int, path: Path) -> Tensor:
     """(C, H, W) in [-1, 1] to ``channels``: grey is repeated, colours become grey, and opacity is left out.
 
+    Of 2 and of 4 channels the last one is opacity, where the method takes 1 or 3.
+
     Raises:
         ValueError: there is no such way; names the file.
     """
     given = len(image)
-    if given == 4 and channels in (1, 3):
-        image = image[:3]
+    if given in (2, 4) and channels in (1, 3):
+        image = image[: given - 1]
     if len(image) == channels:
         return image
     if len(image) == 1:
