@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -45,6 +45,7 @@ HELD_BY_PILLOW = {
     (INKS, 4, 8, ()),
     (YCBCR, 3, 8, ()),
 }
+TOO_MANY = f"it has more than the {{:,}} pixels that {MAX_PIXELS} allows; set this higher"
 SAMPLE_FORMATS = {2: "signed integers", 3: "floating point numbers", 5: "complex integers", 6: "complex numbers"}
 
 # What is wrong with a file is raised, not logged beside that.
@@ -98,21 +99,30 @@ def _check_size(width: int, height: int, channels: int = 1) -> None:
     if width < 1 or height < 1:
         raise ValueError(f"it has {width}x{height} px")
     # Four channels are common; of TIFFs that have more, all count.
-    if (most := limit(MAX_PIXELS)) < (pixels := width * height * max(4, channels) // 4):
-        raise ValueError(f"its {width}x{height} px are {pixels:,} pixels, but {MAX_PIXELS} is {most:,}; set it higher")
+    if width * height * max(4, channels) // 4 > (most := limit(MAX_PIXELS)):
+        raise ValueError(TOO_MANY.format(most))
+
+
+def _open(source: Path | io.BytesIO, formats: Sequence[str]) -> Image.Image:
+    """Open by Pillow, whose own limit on pixels gives way to ours."""
+    most = limit(MAX_PIXELS)
     if Image.MAX_IMAGE_PIXELS is not None and most > Image.MAX_IMAGE_PIXELS:
-        Image.MAX_IMAGE_PIXELS = most  # Pillow's own limit, beyond which it warns
+        Image.MAX_IMAGE_PIXELS = most
+    try:
+        image = Image.open(source, formats=formats)
+    except Image.UnidentifiedImageError:
+        raise ValueError("its beginning is not that of a whole JPEG, PNG, WebP, TIFF, BMP or GIF") from None
+    except Image.DecompressionBombError:
+        raise ValueError(TOO_MANY.format(most)) from None
+    _check_size(*image.size)
+    return image
 
 
 def _read_with_pillow(data: bytes) -> tuple[np.ndarray, int]:
     """The picture in ``data``, the first one of an animation, as (H, W, C), and its orientation."""
     is_png = data.startswith(PNG_START)
     packed = _checked_png(data) if is_png else b""
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.UnidentifiedImageError:
-        raise ValueError("its beginning is not that of a whole JPEG, PNG, WebP, TIFF, BMP or GIF") from None
-    _check_size(*image.size)
+    image = _open(io.BytesIO(data), FORMATS)
     key = image.info.get("transparency")
     if is_png:
         depth, colour_type, interlaced = data[24], data[25], data[28]
@@ -221,7 +231,7 @@ def _read_tiff(path: Path) -> tuple[np.ndarray, int]:
         if len(pages) > 1:
             return _pages_as_channels(file), orientation
         if (page.photometric, samples, page.bitspersample, extra) in HELD_BY_PILLOW:
-            with Image.open(path, formats=["TIFF"]) as image:
+            with _open(path, ["TIFF"]) as image:
                 image.seek(page.index)
                 return _pixels(image), _orientation(image)  # Pillow turns TIFFs itself, and says so
         if page.bitspersample not in (8, 16) or page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, INKS):
@@ -260,7 +270,7 @@ def _deep_tiff(path: Path, index: int) -> np.ndarray:
     """RGB of 16 bits in a compression that libtiff alone decodes, which hands samples out in this machine's order."""
     halves = []
     for order in "LB" if sys.byteorder == "little" else "BL":
-        with Image.open(path, formats=["TIFF"]) as image:
+        with _open(path, ["TIFF"]) as image:
             image.seek(index)
             image.tile = [tile._replace(args=(f"RGB;16{order}", *tile.args[1:])) for tile in image.tile]
             image.load()

@@ -1,5 +1,7 @@
 """Picture files of all kinds, through the reader, training and ``translate``, against the values they were made of."""
 
+import importlib.util
+import multiprocessing
 import struct
 import zlib
 
@@ -10,7 +12,7 @@ import torch
 from PIL import Image
 
 from crossdomain.datamodules import UnpairedFolder
-from crossdomain.datamodules.image_files import read_image
+from crossdomain.datamodules.image_files import image_name, read_image, write_image
 from crossdomain.datamodules.loading import Draw
 from crossdomain.methods import Pix2Pix
 from crossdomain.translation import translate_files
@@ -466,3 +468,172 @@ class TestKinds:
 
     def test_there_are_forty(self):
         assert len(KINDS) >= 40
+
+
+# --- damaged files ---------------------------------------------------------------------------------------------
+
+DAMAGED = [
+    *("plain.jpg", "progressive.jpg", "inks.jpg"),
+    *("channels3_8.png", "channels4_16_interlaced.png", "palette_with_opacity.png"),
+    *("plain.webp", "moving.webp", "plain.bmp", "palette.gif"),
+    *("channels3_16_planar.tif", "deflated.tif", "channels3_tiff_lzw.tif", "one_bit_group4.tif", "jpeg.tif"),
+    "channels5_8.tif",
+]
+
+
+def damage(data, random):
+    """``data`` with up to eight bits flipped, cut off, with a part left out, or with a part overwritten."""
+    data = bytearray(data)
+    place = int(random.integers(len(data)))
+    what = random.integers(4)
+    if what == 0:
+        for where in random.integers(len(data), size=random.integers(1, 9)):
+            data[where] ^= 1 << random.integers(8)
+    elif what == 1:
+        del data[place:]
+    elif what == 2:
+        del data[place : place + int(random.integers(1, 64))]
+    else:
+        data[place : place + 16] = random.bytes(16)
+    return bytes(data)
+
+
+def read_damaged(folder, counts, times):
+    """Read ``times`` damaged files of each kind; ``counts`` says how many were refused, by name and in one line."""
+    with open(counts, "w") as report:
+        for name in DAMAGED:
+            path, random, messages = folder / name, np.random.default_rng(0), []
+            KINDS[name][0](path)
+            whole = path.read_bytes()
+            for _ in range(times):
+                path.write_bytes(damage(whole, random))
+                try:
+                    assert read_image(path).ndim == 3
+                except ValueError as error:
+                    messages.append(str(error))
+            assert all(str(path) in message and "\n" not in message for message in messages)
+            print(name, len(messages), file=report, flush=True)
+
+
+def test_damaged_files_are_refused_by_name_and_crash_nothing(tmp_path):
+    child = multiprocessing.get_context("fork").Process(target=read_damaged, args=(tmp_path, tmp_path / "counts", 60))
+    child.start()
+    child.join()
+    refused = dict(line.split() for line in (tmp_path / "counts").read_text().splitlines())
+    assert child.exitcode == 0
+    assert list(refused) == DAMAGED
+    for name, count in refused.items():
+        assert int(count) >= (60 if name.endswith("png") else 20), name  # checksums of PNG show any damage
+
+
+CUT = ["plain.jpg", "progressive.jpg", "plain.webp", "plain.bmp", "palette.gif", "deflated5.tif", "channels5_8.tif"]
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_what_is_cut_off_is_refused(name, tmp_path):
+    KINDS[name][0](tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    for share in (0.1, 0.5, 0.9):
+        (tmp_path / name).write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(ValueError, match=f"{name}' cannot be read as an image: "):
+            read_image(tmp_path / name)
+
+
+# --- what is refused -------------------------------------------------------------------------------------------
+
+
+REFUSED = {
+    "signed": (lambda p: tifffile.imwrite(p, noise(1).astype(np.int16)), "its pixels are signed integers"),
+    "float": (lambda p: tifffile.imwrite(p, noise(1).astype(np.float32)), "its pixels are floating point numbers"),
+    "deep": (lambda p: tifffile.imwrite(p, noise(1).astype(np.uint32)), "MINISBLACK with 1 channels of 32 bits"),
+    "pages": (
+        lambda p: tifffile.imwrite(p, noise(5).transpose(2, 0, 1).copy(), photometric="minisblack"),
+        "it holds 5 pages, which it does not call channels; save the one that is meant",
+    ),
+    "slices": (
+        lambda p: tifffile.imwrite(p, noise(5).transpose(2, 0, 1).copy(), imagej=True, metadata={"axes": "ZYX"}),
+        "it holds 5 pages",
+    ),
+    "lab": (lambda p: Image.fromarray(noise()).convert("LAB").save(p), "CIELAB with 3 channels of 8 bits is not read"),
+    "text": (lambda p: p.write_text("no picture"), "its beginning is not that of a whole JPEG"),
+    "empty": (lambda p: p.write_bytes(b""), "its beginning is not that of a whole JPEG"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_read_is_refused_by_name_and_reason(name, tmp_path):
+    make, reason = REFUSED[name]
+    make(tmp_path / "x.tif")
+    with pytest.raises(ValueError, match=f"x.tif' cannot be read as an image: {reason}"):
+        read_image(tmp_path / "x.tif")
+
+
+def test_a_missing_decoder_is_named(tmp_path):
+    if importlib.util.find_spec("imagecodecs"):
+        pytest.skip("imagecodecs decodes it")
+    Image.fromarray(noise()).save(tmp_path / "x.tif", compression="tiff_lzw")
+    data = (tmp_path / "x.tif").read_bytes()
+    # Photometric interpretation (tag 262, a short) from RGB to grey: three channels that libtiff does not know.
+    tag = struct.pack("<HHIHH", 262, 3, 1, 2, 0)
+    assert data.count(tag) == 1
+    (tmp_path / "x.tif").write_bytes(data.replace(tag, struct.pack("<HHIHH", 262, 3, 1, 1, 0)))
+    with pytest.raises(ValueError, match=r"compressed by LZW, .* need another package: pip install imagecodecs"):
+        read_image(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize("name", ["plain.jpg", "channels3_16.png", "channels5_8.tif", "pages_called_channels_ome.tif"])
+def test_pixels_have_a_limit_that_can_be_raised(name, tmp_path, monkeypatch):
+    KINDS[name][0](tmp_path / name)
+    count = HEIGHT * WIDTH * (5 if "5" in name or "pages" in name else 4) // 4
+    monkeypatch.setenv("CROSSDOMAIN_MAX_PIXELS", str(count))
+    read_image(tmp_path / name)
+    monkeypatch.setenv("CROSSDOMAIN_MAX_PIXELS", str(count - 1))
+    with pytest.raises(ValueError, match=rf"{name}' .* the {count - 1:,} pixels that CROSSDOMAIN_MAX_PIXELS allows"):
+        read_image(tmp_path / name)
+    monkeypatch.setenv("CROSSDOMAIN_MAX_PIXELS", "many")
+    with pytest.raises(ValueError, match="CROSSDOMAIN_MAX_PIXELS is 'many'"):
+        read_image(tmp_path / name)
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    header = struct.pack(">IIBBBBB", 200_000, 200_000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 1000)), (b"IEND", b"")]
+    body = b"".join(struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks)
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body)
+    with pytest.raises(ValueError, match="it has more than the 268,435,456 pixels that CROSSDOMAIN_MAX_PIXELS"):
+        read_image(tmp_path / "bomb.png")
+
+
+# --- writing ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("levels", [256, 65536])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("size", [(7, 5), (1, 1), (1, 6)])
+def test_what_is_written_is_read_again(levels, channels, size, tmp_path):
+    values = torch.randint(0, levels, (channels, *size), dtype=torch.int32)
+    image = values.double() * (2 / (levels - 1)) - 1
+    path = write_image(image, tmp_path / "x.y", levels)
+    assert path.name == image_name("x.y", channels, levels)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    assert torch.equal(read_image(path).int(), values)
+    other = np.array(Image.open(path)) if levels == 256 and channels in (1, 3) else tifffile.imread(path)
+    assert (other.reshape(*size, channels).astype(int) == values.permute(1, 2, 0).numpy()).all()
+
+
+@pytest.mark.parametrize("levels", [256, 65536])
+def test_a_file_is_written_whole_or_not_at_all(levels, tmp_path, monkeypatch):
+    path = write_image(torch.zeros(3, 4, 4), tmp_path / "x", levels)
+    before = path.read_bytes()
+
+    def half(self_or_path, *args, **options):
+        target = args[0] if isinstance(self_or_path, Image.Image) else self_or_path
+        target.write_bytes(before[:40])
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", half)
+    monkeypatch.setattr(tifffile, "imwrite", half)
+    with pytest.raises(OSError, match="No space left"):
+        write_image(torch.ones(3, 4, 4), tmp_path / "x", levels)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
