@@ -223,7 +223,7 @@ def test_images_of_other_channels_are_refused(tmp_path):
     png(tmp_path / "trainB" / "1.png", 16, 16)
     data = UnpairedFolder(root=str(tmp_path), folder="", image_size=16, batch_size=2, num_workers=0)
     dataset = data.split("train")
-    with pytest.raises(ValueError, match=r"1\.png' has 4 channels, the first image of domain a has 3"):
+    with pytest.raises(ValueError, match=r"1\.png' has 4 channels, but domain a has 3\.\nGive all images"):
         dataset.__getitems__([(0, 0, 1, 0)])
 
 
