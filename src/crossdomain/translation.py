@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -94,8 +95,8 @@ def translate_files(
     Raises:
         FileNotFoundError: there is nothing at one of the paths.
         ValueError: before the first: two images have one name, one would be overwritten, the guide cannot be read, the
-            direction is not known, or the method translates no pictures; after the last: images could not be read or
-            have other channels.
+            direction is not known, or the method translates no pictures; after the last: images could not be read, have
+            other channels or are too small.
     """
     name = type(method).__name__
     if not method.directions or method.data_spec["levels"] is None:
@@ -127,7 +128,15 @@ def translate_files(
         except ValueError as error:
             failed[file] = str(error)
             continue
-        translated = method.translate(image, direction, guide=style, samples=samples, seed=seed)[0]
+        try:
+            translated = method.translate(image, direction, guide=style, samples=samples, seed=seed)[0]
+        except (RuntimeError, ValueError) as error:
+            height, width = image.shape[2:]
+            least = 2 * method.total_stride
+            if min(height, width) >= least or not re.search("Padding size|spatial element", str(error)):
+                raise
+            failed[file] = f"{str(file)!r} is {width}x{height} px, too small for this {name}: enlarge it to {least} px."
+            continue
         folder.mkdir(parents=True, exist_ok=True)
         for name, one in zip(_names(file, samples), translated if samples > 1 else [translated], strict=True):
             yield write_image(one, folder / name, levels_of(stored))
