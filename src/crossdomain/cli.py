@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from crossdomain import __version__, hub
+from crossdomain.checks import reason
 
 DEBUG = "CROSSDOMAIN_DEBUG"
 CHECKPOINT_HELP = "a checkpoint: its path, a name of the zoo, or a URL that ends in #sha256=HEX"
@@ -27,17 +28,29 @@ def _guarded(action: Callable[[], object]) -> None:
     except Exception as error:
         if os.environ.get(DEBUG) or not _is_mistake(error):
             raise
-        while isinstance(error.__cause__, ValueError) and "Union subtypes" in str(error):
-            error = error.__cause__  # jsonargparse wraps what a constructor raised
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        print("error: " + "\n".join(lines[:3]), file=sys.stderr)
+        print("error: " + _worded(reason(error)), file=sys.stderr)
         sys.exit(1)
 
 
+def _worded(error: Exception) -> str:
+    """What went wrong, in three lines at most."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fspath(error.filename)!r}: {error.strerror}."
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not _is_mistake(error):  # what a constructor stumbled over
+        lines[:1] = [f"{type(error).__name__}: {lines[0] if lines else ''}"]
+    return "\n".join(lines[:3])
+
+
 def _is_mistake(error: Exception) -> bool:
-    # Lightning's own refusals have a class of their own, looked up by name to keep this module light.
+    # Lightning's own refusals and torch's lack of memory have classes of their own, looked up by name to keep this
+    # module light.
     names = {cls.__name__ for cls in type(error).__mro__}
-    return isinstance(error, (ValueError, OSError, FloatingPointError)) or "MisconfigurationException" in names
+    return (
+        isinstance(error, (ValueError, OSError, FloatingPointError))
+        or bool(names & {"MisconfigurationException", "OutOfMemoryError"})
+        or "can't allocate memory" in str(error)
+    )
 
 
 def _with_recipes(args: list[str]) -> list[str]:

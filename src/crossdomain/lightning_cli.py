@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import re
 import sys
@@ -12,13 +11,11 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import torch
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch import nn
-from torch.optim.lr_scheduler import LRScheduler
 
 # Imported so that a recipe can name these classes without their modules.
 import crossdomain.adaptation
@@ -35,8 +32,7 @@ import crossdomain.segmentation  # noqa: F401
 from crossdomain import hub, serialization
 from crossdomain.callbacks import NonFiniteGuard, PredictionWriter, RoundCheckpoint
 from crossdomain.evaluation import Evaluation
-from crossdomain.method import Method
-from crossdomain.objectives import Objective, Penalty
+from crossdomain.messages import Given, explain, find_class
 
 CHECKPOINT_KEYS = ("ckpt_path", "translator", "semantic_classifier", "judge_a", "judge_b", "segmenter", "predictor")
 # Remarks of Lightning that are known and harmless here.
@@ -47,7 +43,17 @@ NOISE = (
     ".*overridden `on_after_batch_transfer`.*",
     ".*isinstance.treespec, LeafSpec.*",
 )
+COUNTS = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "limit_predict_batches", "overfit_batches",
+          "val_check_interval")  # fmt: skip
 KEYWORDS = ("best", "last", "hpc", "registry")  # what Lightning itself understands in place of a path
+
+
+class Refusal(SystemExit):
+    """What a parser says of options that it cannot take; an exit, so that jsonargparse tries nothing else."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(2)
+        self.message = message
 
 
 class ZooParser(LightningArgumentParser):
@@ -57,70 +63,16 @@ class ZooParser(LightningArgumentParser):
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print the essence of ``message`` and exit with status 2."""
-        print("error: " + shorten(message, self), file=sys.stderr)
-        sys.exit(2)
+        """End parsing; jsonargparse makes parsers within parsers, so only :meth:`parse` knows what was given."""
+        raise Refusal(message)
 
-
-def shorten(message: str, parser: ArgumentParser) -> str:
-    """The essence of one of jsonargparse's messages, in three lines at most."""
-    keys = re.findall(r'[Kk]ey "([\w.]+)"', message)
-    key = _as_given(keys[-1]) if keys else ""
-    if match := re.search(r"Option '([\w.]+)' is not accepted", message):
-        return f"There is no option {_as_given(match[1])}.\nNearest: {hub.near(match[1], _options_of_zoo())}."
-    if match := re.search(r"Expected a dot import path string: (\S+)|No module named '(\S+)'", message):
-        wrong = match[1] or match[2]
-        return f"{key}: there is no class {wrong!r}.\nNearest: {hub.near(wrong, _classes_for(key))}."
-    if match := re.search(r"[Uu]nrecognized arguments?:? (?:--)?([\w.]+)|[Kk]ey '([\w.]+)' is not expected", message):
-        wrong = match[1] or match[2]
-        choices = [action.dest for action in parser._actions if not action.dest.endswith(("help", "print_config"))]
-        return f"There is no option --{wrong}.\nNearest: {hub.near(wrong, choices)}."
-    if (match := re.search(r"Subtypes: \[(.*)\]\n", message)) and (value := re.search(r"Given value: (.*)", message)):
-        return f"{key} is {value[1]!r}.\nExpected: {_readable(match[1])}."
-    if match := re.search(r"Expected an? (.*)\. Got value: (.*)", message):
-        return f"{key} is {match[2]!r}.\nExpected: {_readable(match[1])}."
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return "\n".join(lines[:3])
-
-
-def _readable(types: str) -> str:
-    """Types as people write them: ``int, None`` for ``<class 'int'>, <class 'NoneType'>``."""
-    types = re.sub(r"<class '(?:[\w]+\.)*(\w+)'>", r"\1", types).replace("NoneType", "None")
-    return re.sub(r"(?:typing\.)?Literal\[(.*?)\]", r"\1", types)
-
-
-def _as_given(key: str) -> str:
-    """The option as it was typed: jsonargparse names nested ones by their last part alone."""
-    typed = [arg.lstrip("-").partition("=")[0] for arg in sys.argv if arg.startswith("--")]
-    return next((arg for arg in typed if arg == key or arg.endswith("." + key)), key)
-
-
-def _zoo_classes(*bases: type) -> list[type]:
-    found, todo = set(), list(bases)
-    while todo:
-        for cls in todo.pop().__subclasses__():
-            todo.append(cls)
-            if cls.__module__.startswith("crossdomain.") and not cls.__name__.startswith("_"):
-                found.add(cls)
-    return [cls for cls in found if not getattr(cls, "__abstractmethods__", None)]
-
-
-def _options_of_zoo() -> list[str]:
-    """Options of all classes that a recipe may name."""
-    classes = _zoo_classes(nn.Module, LightningDataModule, Objective, Penalty, LRScheduler)
-    return sorted({name for cls in [*classes, Method] for name in inspect.signature(cls).parameters})
-
-
-def _classes_for(key: str) -> list[str]:
-    """Names of the classes that may stand at ``key``."""
-    last = key.rpartition(".")[2]
-    if last in ("model", "data"):
-        return sorted(cls.__name__ for cls in _zoo_classes({"model": Method, "data": LightningDataModule}[last]))
-    if last.endswith("optimizer"):
-        return [name for name, cls in vars(torch.optim).items() if isinstance(cls, type)]
-    bases = {"objective": Objective, "penalty": Penalty}
-    base = LRScheduler if last.endswith("schedule") else bases.get(last, nn.Module)
-    return sorted(cls.__name__ for cls in _zoo_classes(base) if not issubclass(cls, Method))
+    def parse(self, args: list[str]) -> Namespace:
+        """The options; of those that are not accepted the essence is printed, and the status is 2."""
+        try:
+            return self.parse_args(args)
+        except Refusal as refusal:
+            print("error: " + explain(refusal.message, Given(args), self), file=sys.stderr)
+            sys.exit(2)
 
 
 class ConfigBesideLogs(SaveConfigCallback):
@@ -151,7 +103,12 @@ class ZooCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link the channels; ``--init_from`` is known to all subcommands, so that all can read a run's config.yaml."""
+        """Link the channels; all subcommands know the options of all, so that all can read a run's config.yaml."""
+        parser.add_argument(
+            "--untrained",
+            action="store_true",
+            help="Validate, test and predict: take the random weights of a new method, without a checkpoint.",
+        )
         parser.add_argument(
             "--init_from",
             type=str | None,
@@ -163,13 +120,16 @@ class ZooCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, then turn names of the zoo into paths of checkpoints."""
-        self.config = parser.parse_args(args)
+        self.config = parser.parse(args)
         config = self.config[self.config.subcommand]
         for name in ("channels_a", "channels_b"):
             if config.get(f"model.init_args.{name}") is not None:
                 raise ValueError(f"model.{name} is given by the data.\nLeave it out, or choose other data.")
+        _count_single_batches(config.trainer, Given(args))
         _refuse_trainer_options(config.trainer)
+        _refuse_methods_as_networks(config)
         _check_init_from(config, self.config.subcommand, args)
+        _check_trained(config, self.config.subcommand)
         _resolve_checkpoints(self.config)
         self.init_from = None if config.init_from is None else hub.find_checkpoint(config.init_from)
 
@@ -180,7 +140,13 @@ class ZooCLI(LightningCLI):
         if path is None or not Path(path).is_file():
             return
         # Lightning's own way knows nothing of arguments that came after the checkpoint.
-        given = serialization.arguments(serialization.read(path))
+        checkpoint = serialization.read(path)
+        if subcommand == "fit" and "optimizer_states" not in checkpoint:
+            raise ValueError(
+                f"ckpt_path is {path!r}, which holds weights alone: training cannot go on where it ended.\n"
+                f"Use --init_from {path} to start a new training from these weights."
+            )
+        given = serialization.arguments(checkpoint)
         model = {"class_path": given.pop("_class_path"), "dict_kwargs": given}
         before = _flat(self.config[subcommand].get("model"))
         self.config = self.parser.parse_object({subcommand: {"model": model}}, self.config)
@@ -202,7 +168,7 @@ class ZooCLI(LightningCLI):
         config = self.config_init[self.subcommand]["trainer"]
         if config["logger"] in (None, True):
             config["logger"] = TensorBoardLogger("runs", name=self.recipe, default_hp_metric=False)
-        callbacks = config["callbacks"] = list(config["callbacks"] or [])
+        callbacks = config["callbacks"] = _as_list(config["callbacks"])
         checkpointing = self.subcommand == "fit" and config["enable_checkpointing"] is not False
         if checkpointing and not any(isinstance(callback, Checkpoint) for callback in callbacks):
             callbacks.append(RoundCheckpoint())
@@ -210,7 +176,10 @@ class ZooCLI(LightningCLI):
             callbacks.append(NonFiniteGuard())
         if self.subcommand == "predict" and not any(isinstance(c, PredictionWriter) for c in callbacks):
             callbacks.append(PredictionWriter())
-        return super().instantiate_trainer(**options)
+        try:
+            return super().instantiate_trainer(**options)
+        except TypeError as error:  # Lightning's answer to some values of the wrong kind
+            raise ValueError(f"The Trainer does not take its options: {error}") from error
 
 
 def _recipe_name(args: list[str]) -> str:
@@ -227,8 +196,63 @@ def _flat(config: Namespace | None) -> dict[str, Any]:
     return {k: v.rpartition(".")[2] if k.endswith("class_path") else v for k, v in flat.items()}
 
 
+def _as_list(callbacks: Any) -> list[Any]:
+    """Callbacks as a list: jsonargparse keeps one that was given by its name alone as it is."""
+    if callbacks is None:
+        return []
+    return list(callbacks) if isinstance(callbacks, list) else [callbacks]
+
+
+def _count_single_batches(trainer: Namespace, given: Given) -> None:
+    """``1`` is one batch and ``1.0`` all of them, as Lightning has it in Python; both are parsed as 1.0."""
+    for name in COUNTS:
+        if str(given.values.get(f"trainer.{name}")) == "1":
+            trainer[name] = 1
+
+
+def _refuse_methods_as_networks(config: Namespace) -> None:
+    """A method makes its own networks from channels, so it fits where a network is asked for, and does nothing there."""
+    for key, value in config.model.items():
+        if key.endswith(".class_path") and isinstance(value, str):
+            cls, where = find_class(value), "model." + key.removesuffix(".class_path").replace("init_args.", "")
+            if cls is not None and issubclass(cls, LightningModule):
+                raise ValueError(
+                    f"{where} is {cls.__name__}, a whole method.\nExpected a network, such as PatchCritic."
+                )
+
+
+def _check_trained(config: Namespace, subcommand: str) -> None:
+    """Refuse to score or use random weights, unless that is asked for."""
+    if subcommand == "fit":
+        return
+    if config.ckpt_path is None and not config.untrained:
+        raise ValueError(
+            f"{subcommand} needs a trained method: --ckpt_path CHECKPOINT, a path or a name of the zoo.\n"
+            "Give --untrained to take random weights."
+        )
+    if config.ckpt_path in ("best", "last"):
+        raise ValueError(
+            f"ckpt_path is {config.ckpt_path!r}, but {subcommand} follows no training whose checkpoint that could be.\n"
+            "Give the path of a checkpoint, such as runs/alignflow/version_0/checkpoints/last.ckpt."
+        )
+
+
 def _refuse_trainer_options(trainer: Namespace) -> None:
-    """Options that cannot work with several optimizers are refused before anything is built."""
+    """Options that cannot work are refused before anything is built."""
+    if isinstance(trainer.devices, str) and not re.fullmatch(r"auto|-1|[1-9]\d*|\d+(,\d+)+|\d+,", trainer.devices):
+        raise ValueError(
+            f"trainer.devices is {trainer.devices!r}.\nExpected how many, at least 1, a list such as 0,2, or auto."
+        )
+    if trainer.accelerator in ("gpu", "cuda", "mps"):
+        offered = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        if not offered.get(trainer.accelerator, any(offered.values())):
+            raise ValueError(
+                f"trainer.accelerator is {trainer.accelerator!r}, but there is none on this machine, or no driver for it."
+                "\nUse --trainer.accelerator cpu, or auto."
+            )
+    for name in ("check_val_every_n_epoch", "log_every_n_steps"):
+        if trainer[name] is not None and trainer[name] < 1:
+            raise ValueError(f"trainer.{name} is {trainer[name]}, but has to be at least 1.")
     if trainer.gradient_clip_val is not None:
         raise ValueError(
             "trainer.gradient_clip_val clips one optimizer, but methods have one for each player.\n"
@@ -267,14 +291,16 @@ def _resolve_checkpoints(config: Namespace) -> None:
             config[key] = str(hub.find_checkpoint(value))
     for key in ("fit", "validate", "test", "predict"):
         callbacks = config.get(f"{key}.trainer.callbacks") if key in config else None
-        for callback in callbacks or []:
+        for callback in _as_list(callbacks):
             if "init_args" in callback:
                 _resolve_checkpoints(callback.init_args)
 
 
 def parse_comparison(args: list[str]) -> Namespace:
     """The options of ``crossdomain compare``; ``data`` and ``evaluation`` are made."""
-    parser = ZooParser(prog="crossdomain compare", description="Evaluate methods on the same data, side by side.")
+    parser = ZooParser(
+        given=Given(args), prog="crossdomain compare", description="Evaluate methods on the same data, side by side."
+    )
     parser.add_argument(
         "members",
         nargs="*",
@@ -290,7 +316,7 @@ def parse_comparison(args: list[str]) -> Namespace:
     parser.add_argument("--pictures", type=int, default=6, help="inputs in the panel")
     parser.add_argument("--device", type=str, default="cpu", help="accelerator: cpu or gpu")
     parser.add_class_arguments(Evaluation, "evaluation", skip={"pictures"})
-    options = parser.parse_args(args)
+    options = parser.parse(args)
     _resolve_checkpoints(options)
     return parser.instantiate_classes(options)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from crossdomain import serialization
+from crossdomain.checks import at_least
 from crossdomain.evaluation import Evaluation, clamped, partners
 from crossdomain.objectives import Objective
 from crossdomain.optimization import OptimizerFactory, ScheduleFactory, adam
@@ -26,6 +29,20 @@ from crossdomain.serialization import companion as companion  # methods know no 
 
 NetworkFactory = Callable[[int, int], nn.Module]
 """Makes a network from the number of channels in and out."""
+
+# What torch says where a network cannot take its input.
+MISFITS = (
+    "Kernel size can't be greater than actual input size",
+    "Padding size should be less than the corresponding input dimension",
+    "Expected more than 1 spatial element",
+    "Expected more than 1 value per channel",
+    "Output size is too small",
+    "must match the size of tensor",
+    "Sizes of tensors must match",
+    "shapes cannot be multiplied",
+    "non-empty",
+    "non-zero size",
+)
 
 Batch = dict[str, Any]
 Terms = dict[str, Tensor]
@@ -141,15 +158,9 @@ class Method(LightningModule, ABC):
         super().__init__()
         self.automatic_optimization = False
         channels_b = channels_a if channels_b is None else channels_b
-        if min(channels_a, channels_b) < 1:
-            raise ValueError(f"channels_a is {channels_a} and channels_b is {channels_b}, but both are at least 1.")
-        if accumulate < 1:
-            raise ValueError(f"accumulate is {accumulate}, but at least 1 round makes an update.")
-        if min(critic_turns, generator_interval) < 1:
-            raise ValueError(
-                f"critic_turns is {critic_turns} and generator_interval is {generator_interval}, "
-                "but both are at least 1."
-            )
+        at_least(1, self, channels_a=channels_a, channels_b=channels_b, accumulate=accumulate)
+        at_least(1, self, critic_turns=critic_turns, generator_interval=generator_interval)
+        at_least(0, self, gradient_clip=0.0 if gradient_clip is None else gradient_clip)
         if accumulate > 1 and max(critic_turns, generator_interval) > 1:
             raise ValueError(
                 f"accumulate is {accumulate}, but it averages rounds in which every player moves once.\n"
@@ -279,9 +290,10 @@ class Method(LightningModule, ABC):
             noise = torch.Generator(images.device)
             noise.manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
         size = images.shape[2:]
-        images = self._padded(images)
-        guide = None if guide is None else self._padded(guide)
-        outputs = [_cropped(self._translate(images, direction, guide, noise), size) for _ in range(samples)]
+        with self._misfits_named(images):
+            images = self._padded(images)
+            guide = None if guide is None else self._padded(guide)
+            outputs = [_cropped(self._translate(images, direction, guide, noise), size) for _ in range(samples)]
         return outputs[0] if samples == 1 else torch.stack(outputs, 1)
 
     def forward(self, images: Tensor, direction: str = "a2b") -> Tensor:
@@ -302,6 +314,29 @@ class Method(LightningModule, ABC):
             return images
         below, beside = (-side % self.total_stride for side in images.shape[2:])
         return F.pad(images, (0, beside, 0, below), mode="replicate") if below or beside else images
+
+    @contextmanager
+    def _misfits_named(self, images: Tensor) -> Iterator[None]:
+        """Say which network cannot take ``images``, where torch tells of its kernels and matrices alone."""
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            if not any(words in str(error) for words in MISFITS):
+                raise
+            shape = "x".join(map(str, images.shape[2:])) + " px" if images.ndim == 4 else f"length {images.shape[1]}"
+            network = self._network_in(error)
+            raise ValueError(
+                f"Images of {shape} do not fit {network}: {str(error).splitlines()[0].rstrip('.')}.\n"
+                "Take larger images (data.image_size), fewer layers, or another network."
+            ) from error
+
+    def _network_in(self, error: Exception) -> str:
+        """The network in whose forward pass ``error`` was raised, as ``critic_a, a PatchCritic``."""
+        networks = {id(self.get_submodule(name)): name for names in self.players.values() for name in names}
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if (name := networks.get(id(frame.f_locals.get("self")))) is not None:
+                return f"{name}, a {type(self.get_submodule(name)).__name__}"
+        return f"the networks of {type(self).__name__}"
 
     def _require_equal_channels(self, why: str, advice: str = "Give both domains the same channels.") -> None:
         """Refuse domains of different channels, which ``why`` says what speaks against."""
@@ -342,14 +377,17 @@ class Method(LightningModule, ABC):
         generating = self.generating_player
         self.last_terms = {}
         losses: Terms = {}
-        out = self._generate(batch, turns)
+        images = next(batch[d] for d in "ab" if d in batch)
+        with self._misfits_named(images):
+            out = self._generate(batch, turns)
         for player, optimizer in zip(self.players, self._optimizers(), strict=True):
             loss = getattr(self, f"{player}_loss")
             for turn in range(turns[player]):
                 if player == generating and turn > 0:
                     out = self._generate(batch, turns)  # the last update freed the graph and moved the networks
                 with self.toggled_optimizer(optimizer):
-                    terms = loss(batch, out if player == generating else _detached(out))
+                    with self._misfits_named(images):
+                        terms = loss(batch, out if player == generating else _detached(out))
                     losses[player] = sum(terms.values())
                     self._update(player, optimizer, losses[player])
             if turns[player] > 0:
@@ -521,11 +559,12 @@ class Method(LightningModule, ABC):
         """Keep the arguments of ``__init__`` as plain values; what cannot be stored is refused here.
 
         Raises:
-            ValueError: an argument is a lambda, a network that was made already, or the like.
+            ValueError: an argument is a lambda, a network that was made already, or the like, or a negative weight.
         """
         kwargs.setdefault("frame", inspect.currentframe().f_back)
         super().save_hyperparameters(*args, logger=False, **kwargs)
         given = {k: serialization.to_plain(v, k) for k, v in self.hparams.items() if not k.startswith("_")}
+        at_least(0, self, **{k: v for k, v in given.items() if re.search("_weight(_[ab])?$", k) and v is not None})
         self._hparams.clear()
         self._hparams.update(serialization.complete_arguments(type(self), given))
         self._hparams["_class_path"] = serialization.class_path(type(self))
