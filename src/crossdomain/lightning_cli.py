@@ -121,10 +121,14 @@ class ZooCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, then turn names of the zoo into paths of checkpoints."""
         self.config = parser.parse(args)
+        self.checkpoint_given = self.config[self.config.subcommand].ckpt_path
         config = self.config[self.config.subcommand]
         for name in ("channels_a", "channels_b"):
             if config.get(f"model.init_args.{name}") is not None:
                 raise ValueError(f"model.{name} is given by the data.\nLeave it out, or choose other data.")
+        seed = config.seed_everything
+        if seed is not None and not 0 <= seed < 2**32:
+            raise ValueError(f"seed_everything is {seed}, but has to be at least 0 and below {2**32}.")
         _count_single_batches(config.trainer, Given(args))
         _refuse_trainer_options(config.trainer)
         _refuse_methods_as_networks(config)
@@ -143,8 +147,8 @@ class ZooCLI(LightningCLI):
         checkpoint = serialization.read(path)
         if subcommand == "fit" and "optimizer_states" not in checkpoint:
             raise ValueError(
-                f"ckpt_path is {path!r}, which holds weights alone: training cannot go on where it ended.\n"
-                f"Use --init_from {path} to start a new training from these weights."
+                f"ckpt_path is {self.checkpoint_given!r}, which holds weights alone: no training can go on with it.\n"
+                f"Use --init_from {self.checkpoint_given} to start a new training from these weights."
             )
         given = serialization.arguments(checkpoint)
         model = {"class_path": given.pop("_class_path"), "dict_kwargs": given}
@@ -211,14 +215,12 @@ def _count_single_batches(trainer: Namespace, given: Given) -> None:
 
 
 def _refuse_methods_as_networks(config: Namespace) -> None:
-    """A method makes its own networks from channels, so it fits where a network is asked for, and does nothing there."""
+    """A method, made from channels, passes for a network, and does nothing in the place of one."""
     for key, value in config.model.items():
         if key.endswith(".class_path") and isinstance(value, str):
             cls, where = find_class(value), "model." + key.removesuffix(".class_path").replace("init_args.", "")
             if cls is not None and issubclass(cls, LightningModule):
-                raise ValueError(
-                    f"{where} is {cls.__name__}, a whole method.\nExpected a network, such as PatchCritic."
-                )
+                raise ValueError(f"{where} is {cls.__name__}, a method.\nExpected a network, such as PatchCritic.")
 
 
 def _check_trained(config: Namespace, subcommand: str) -> None:
@@ -247,8 +249,8 @@ def _refuse_trainer_options(trainer: Namespace) -> None:
         offered = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
         if not offered.get(trainer.accelerator, any(offered.values())):
             raise ValueError(
-                f"trainer.accelerator is {trainer.accelerator!r}, but there is none on this machine, or no driver for it."
-                "\nUse --trainer.accelerator cpu, or auto."
+                f"trainer.accelerator is {trainer.accelerator!r}, but this machine has none, or no driver for it.\n"
+                "Use --trainer.accelerator cpu, or auto."
             )
     for name in ("check_val_every_n_epoch", "log_every_n_steps"):
         if trainer[name] is not None and trainer[name] < 1:
@@ -298,9 +300,7 @@ def _resolve_checkpoints(config: Namespace) -> None:
 
 def parse_comparison(args: list[str]) -> Namespace:
     """The options of ``crossdomain compare``; ``data`` and ``evaluation`` are made."""
-    parser = ZooParser(
-        given=Given(args), prog="crossdomain compare", description="Evaluate methods on the same data, side by side."
-    )
+    parser = ZooParser(prog="crossdomain compare", description="Evaluate methods on the same data, side by side.")
     parser.add_argument(
         "members",
         nargs="*",

@@ -12,6 +12,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
@@ -31,7 +32,7 @@ from crossdomain.objectives import Objective, Penalty
 BASES = (nn.Module, LightningDataModule, Objective, Penalty, torch.optim.Optimizer, LRScheduler, Callback, Logger)
 TOP = {"model": Method, "data": LightningDataModule}
 OPTIONS_OF = {"trainer": Trainer, "evaluation": Evaluation}  # classes that nobody has to name
-FROM_DATA = ("channels", "channels_a", "channels_b", "in_channels", "out_channels")  # nobody gives these
+FROM_DATA = ("channels_a", "channels_b", "in_channels", "out_channels")  # nobody gives these
 PLAIN = ("int", "float", "bool", "str", "None")
 
 
@@ -51,7 +52,7 @@ class Given:
         self.values: dict[str, Any] = {}
         self.words = [arg for arg in args if not arg.startswith("-")]
         for name, value in _pairs(args):
-            if name in ("config", "c") and value is not None:
+            if name in ("config", "c") and Path(value or "").is_file():
                 self._add("", hub.read_recipe(value))
             else:
                 self._add(name, _plain(value))
@@ -100,7 +101,7 @@ class Given:
         parts = key.split(".")
         for i in range(1, len(parts)):
             owner = self.class_at(".".join(parts[:i]))
-            if owner is not None and parts[i] not in serialization.parameters(owner):
+            if owner is not None and (parts[i] in FROM_DATA or parts[i] not in serialization.parameters(owner)):
                 return ".".join(parts[: i + 1]), owner
         return None
 
@@ -179,13 +180,19 @@ def _names_below(base: type) -> list[str]:
     """Names of the classes that can stand where ``base`` has to."""
     if base is nn.Module:
         return list(networks.__all__)
-    return sorted(
-        cls.__name__
+    found = [
+        cls
         for cls in _below(base)
         if cls.__module__.startswith(("crossdomain.", "torch.optim", "lightning.pytorch"))
-        and not cls.__name__.startswith("_")
-        and not inspect.isabstract(cls)
-    )
+        and not (cls.__name__.startswith(("_", "Base")) or cls.__module__.endswith("cli") or _unfinished(cls))
+    ]
+    found.sort(key=lambda cls: (not cls.__module__.startswith("crossdomain."), cls.__name__))
+    return [cls.__name__ for cls in found]
+
+
+def _unfinished(cls: type) -> bool:
+    """Whether a class leaves a method to its subclasses, be it an ``ABC`` or not."""
+    return any(getattr(getattr(cls, name, None), "__isabstractmethod__", False) for name in dir(cls))
 
 
 def explain(message: str, given: Given, parser: ArgumentParser) -> str:
@@ -225,6 +232,8 @@ def _no_such_option(message: str, given: Given, parser: ArgumentParser) -> str |
         if (refused := given.refused(key)) is not None:
             wrong, owner = refused
             where, _, last = wrong.rpartition(".")
+            if last in FROM_DATA:
+                return f"{wrong} is given by the data.\nLeave it out, or choose other data."
             options = [name for name in serialization.parameters(owner) if name not in FROM_DATA]
             if last.startswith(("init", "class")):  # a recipe's own words, misspelt
                 options = ["init_args", "class_path"]
@@ -239,8 +248,7 @@ def _no_such_option(message: str, given: Given, parser: ArgumentParser) -> str |
         if (owner := given.class_at(top)) is None:
             return f"{key} is given, but no class for {top}.\nName one first: --{top} CLASS, or class_path in a recipe."
         return f"{key} comes before the class that takes it, {owner.__name__}.\nGive --{top} {owner.__name__} first."
-    choices = _top(parser, given)
-    choices += sorted({name.partition(".")[0] for name in choices})
+    choices = sorted({part for name in _top(parser, given) for part in (name, name.partition(".")[0])})
     return f"There is no option {key}.\nNearest: {hub.near(key, choices)}."
 
 
@@ -272,7 +280,7 @@ def _no_such_class(message: str, given: Given, parser: ArgumentParser) -> str | 
     key = given.key(_last_key(message), name)
     base = _expected_at(key, given)
     names = [] if base is None else _names_below(base)
-    few = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    few = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
     near = hub.near(name.rpartition(".")[2], names, otherwise=few or "none, see --help")
     if (found := find_class(name)) is not None and base is not None and not issubclass(found, base):
         return f"{key} is {name}, which is no {base.__name__}.\nNearest: {near}."

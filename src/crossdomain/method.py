@@ -431,7 +431,10 @@ class Method(LightningModule, ABC):
         optimizers, schedules = [], []
         for player in self.players:
             make = getattr(self, f"{player}_optimizer", None) or self.optimizer
-            optimizers.append(make(self.player_parameters(player)))
+            try:
+                optimizers.append(make(self.player_parameters(player)))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"The optimizer of the player {player} (model.optimizer): {error}.") from error
             make_schedule = getattr(self, f"{player}_schedule", None) or self.schedule
             if make_schedule is not None:
                 schedules.append({"scheduler": make_schedule(optimizers[-1]), "name": f"{player}_learning_rate"})

@@ -267,9 +267,8 @@ def rebuild(checkpoint: Mapping[str, Any]) -> LightningModule:
         module = instantiate_module(cls, hyperparameters)
     except ArgumentError as error:
         keys = re.findall(r'[Kk]ey "(\w+)"', str(error))
-        raise ValueError(
-            f"The checkpoint's {keys[-1] if keys else 'arguments'} is nothing that {cls.__name__} takes."
-        ) from error
+        what = keys[-1] if keys else "arguments"
+        raise ValueError(f"The checkpoint's {what} is nothing that {cls.__name__} takes.") from error
     module.on_load_checkpoint(dict(checkpoint))
     try:
         module.load_state_dict(checkpoint["state_dict"])
