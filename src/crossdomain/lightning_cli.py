@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import warnings
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-import torch
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
@@ -29,10 +27,10 @@ import crossdomain.networks
 import crossdomain.objectives
 import crossdomain.optimization
 import crossdomain.segmentation  # noqa: F401
-from crossdomain import hub, serialization
+from crossdomain import hub, option_checks, serialization
 from crossdomain.callbacks import NonFiniteGuard, PredictionWriter, RoundCheckpoint
 from crossdomain.evaluation import Evaluation
-from crossdomain.messages import Given, explain, find_class
+from crossdomain.messages import Given, explain
 
 CHECKPOINT_KEYS = ("ckpt_path", "translator", "semantic_classifier", "judge_a", "judge_b", "segmenter", "predictor")
 # Remarks of Lightning that are known and harmless here.
@@ -43,8 +41,6 @@ NOISE = (
     ".*overridden `on_after_batch_transfer`.*",
     ".*isinstance.treespec, LeafSpec.*",
 )
-COUNTS = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "limit_predict_batches", "overfit_batches",
-          "val_check_interval")  # fmt: skip
 KEYWORDS = ("best", "last", "hpc", "registry")  # what Lightning itself understands in place of a path
 
 
@@ -126,14 +122,12 @@ class ZooCLI(LightningCLI):
         for name in ("channels_a", "channels_b"):
             if config.get(f"model.init_args.{name}") is not None:
                 raise ValueError(f"model.{name} is given by the data.\nLeave it out, or choose other data.")
-        seed = config.seed_everything
-        if seed is not None and not 0 <= seed < 2**32:
-            raise ValueError(f"seed_everything is {seed}, but has to be at least 0 and below {2**32}.")
-        _count_single_batches(config.trainer, Given(args))
-        _refuse_trainer_options(config.trainer)
-        _refuse_methods_as_networks(config)
-        _check_init_from(config, self.config.subcommand, args)
-        _check_trained(config, self.config.subcommand)
+        option_checks.check_seed(config.seed_everything)
+        option_checks.count_single_batches(config.trainer, Given(args))
+        option_checks.refuse_trainer_options(config.trainer)
+        option_checks.refuse_methods_as_networks(config)
+        option_checks.check_init_from(config, self.config.subcommand, args)
+        option_checks.check_trained(config, self.config.subcommand, args)
         _resolve_checkpoints(self.config)
         self.init_from = None if config.init_from is None else hub.find_checkpoint(config.init_from)
 
@@ -207,86 +201,6 @@ def _as_list(callbacks: Any) -> list[Any]:
     return list(callbacks) if isinstance(callbacks, list) else [callbacks]
 
 
-def _count_single_batches(trainer: Namespace, given: Given) -> None:
-    """``1`` is one batch and ``1.0`` all of them, as Lightning has it in Python; both are parsed as 1.0."""
-    for name in COUNTS:
-        if str(given.values.get(f"trainer.{name}")) == "1":
-            trainer[name] = 1
-
-
-def _refuse_methods_as_networks(config: Namespace) -> None:
-    """A method, made from channels, passes for a network, and does nothing in the place of one."""
-    for key, value in config.model.items():
-        if key.endswith(".class_path") and isinstance(value, str):
-            cls, where = find_class(value), "model." + key.removesuffix(".class_path").replace("init_args.", "")
-            if cls is not None and issubclass(cls, LightningModule):
-                raise ValueError(f"{where} is {cls.__name__}, a method.\nExpected a network, such as PatchCritic.")
-
-
-def _check_trained(config: Namespace, subcommand: str) -> None:
-    """Refuse to score or use random weights, unless that is asked for."""
-    if subcommand == "fit":
-        return
-    if config.ckpt_path is None and not config.untrained:
-        raise ValueError(
-            f"{subcommand} needs a trained method: --ckpt_path CHECKPOINT, a path or a name of the zoo.\n"
-            "Give --untrained to take random weights."
-        )
-    if config.ckpt_path in ("best", "last"):
-        raise ValueError(
-            f"ckpt_path is {config.ckpt_path!r}, but {subcommand} follows no training whose checkpoint that could be.\n"
-            "Give the path of a checkpoint, such as runs/alignflow/version_0/checkpoints/last.ckpt."
-        )
-
-
-def _refuse_trainer_options(trainer: Namespace) -> None:
-    """Options that cannot work are refused before anything is built."""
-    if isinstance(trainer.devices, str) and not re.fullmatch(r"auto|-1|[1-9]\d*|\d+(,\d+)+|\d+,", trainer.devices):
-        raise ValueError(
-            f"trainer.devices is {trainer.devices!r}.\nExpected how many, at least 1, a list such as 0,2, or auto."
-        )
-    if trainer.accelerator in ("gpu", "cuda", "mps"):
-        offered = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-        if not offered.get(trainer.accelerator, any(offered.values())):
-            raise ValueError(
-                f"trainer.accelerator is {trainer.accelerator!r}, but this machine has none, or no driver for it.\n"
-                "Use --trainer.accelerator cpu, or auto."
-            )
-    for name in ("check_val_every_n_epoch", "log_every_n_steps"):
-        if trainer[name] is not None and trainer[name] < 1:
-            raise ValueError(f"trainer.{name} is {trainer[name]}, but has to be at least 1.")
-    if trainer.gradient_clip_val is not None:
-        raise ValueError(
-            "trainer.gradient_clip_val clips one optimizer, but methods have one for each player.\n"
-            f"Use --model.gradient_clip {trainer.gradient_clip_val} instead."
-        )
-    if trainer.accumulate_grad_batches != 1:
-        raise ValueError(
-            "trainer.accumulate_grad_batches counts batches for one optimizer, but methods have one for each player.\n"
-            f"Use --model.accumulate {trainer.accumulate_grad_batches} instead."
-        )
-    strategy = trainer.strategy if isinstance(trainer.strategy, str) else trainer.strategy.get("class_path", "")
-    if "deepspeed" in strategy.lower() or "fsdp" in strategy.lower():
-        raise ValueError(
-            f"trainer.strategy {strategy!r} cannot run methods with several optimizers.\n"
-            "Leave it out (several processes then use DDP), or give ddp_find_unused_parameters_true."
-        )
-
-
-def _check_init_from(config: Namespace, subcommand: str, args: list[str]) -> None:
-    """Refuse ``--init_from`` where it cannot play a part; one that a run's config.yaml has left behind is dropped."""
-    if subcommand == "fit" and config.ckpt_path is None:
-        return
-    if any(arg.partition("=")[0] == "--init_from" for arg in args):
-        if subcommand != "fit":
-            raise ValueError(f"init_from starts a training, and {subcommand} is none.\nUse --ckpt_path instead.")
-        raise ValueError(
-            "init_from starts a new training from weights, ckpt_path goes on with an old one: they cannot be combined."
-            "\nLeave one of them out."
-        )
-    config.init_from = None
-
-
 def _resolve_checkpoints(config: Namespace) -> None:
     for key, value in list(config.items()):
         if key.rpartition(".")[2] in CHECKPOINT_KEYS and isinstance(value, str) and value not in KEYWORDS:
@@ -317,6 +231,7 @@ def parse_comparison(args: list[str]) -> Namespace:
     parser.add_argument("--device", type=str, default="cpu", help="accelerator: cpu or gpu")
     parser.add_class_arguments(Evaluation, "evaluation", skip={"pictures"})
     options = parser.parse(args)
+    option_checks.refuse_absent_accelerator("device", options.device)
     _resolve_checkpoints(options)
     return parser.instantiate_classes(options)
 

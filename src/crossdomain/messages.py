@@ -45,12 +45,12 @@ class Given:
     Attributes:
         values: by key as the command line writes it (``model.flow.width``), in the order given; the value of a key
             where a class stands is the class's name. A later value of a key stands in the place of an earlier one.
-        words: what has no dash in front.
+        args: the command line.
     """
 
     def __init__(self, args: Sequence[str]) -> None:
         self.values: dict[str, Any] = {}
-        self.words = [arg for arg in args if not arg.startswith("-")]
+        self.args = args
         for name, value in _pairs(args):
             if name in ("config", "c") and Path(value or "").is_file():
                 self._add("", hub.read_recipe(value))
@@ -203,7 +203,7 @@ def explain(message: str, given: Given, parser: ArgumentParser) -> str:
         given: what the user gave.
         parser: whose options are those of the command.
     """
-    for find in (_no_such_option, _options_of_none, _no_such_class, _wrong_value, _missing):
+    for find in (_wrong_place, _no_such_option, _options_of_none, _no_such_class, _wrong_value, _missing):
         if (found := find(message, given, parser)) is not None:
             return found
     lines = [line.strip() for line in message.splitlines() if line.strip()]
@@ -214,8 +214,25 @@ def _top(parser: ArgumentParser, given: Given) -> list[str]:
     """Keys of the command's own options, or of the subcommand's that was given."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            parser = next((action.choices[word] for word in given.words if word in action.choices), parser)
+            parser = next((action.choices[word] for word in given.args if word in action.choices), parser)
     return [action.dest for action in parser._actions if not action.dest.endswith(("help", "print_config"))]
+
+
+def _wrong_place(message: str, given: Given, parser: ArgumentParser) -> str | None:
+    """A subcommand that is missing, misspelt or not the first word, and an option with one dash."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            commands = list(action.choices)
+            if not given.args:
+                return f"The subcommand is missing, one of: {', '.join(commands)}."
+            if (first := given.args[0]) not in commands:
+                if not first.startswith("-"):
+                    return f"There is no subcommand {first!r}.\nNearest: {hub.near(first, commands)}."
+                if found := next((word for word in given.args if word in commands), None):
+                    return f"The subcommand {found} comes first, before {first}."
+    if wrong := next((arg for arg in given.args if re.match(r"-[A-Za-z]\w+", arg)), None):
+        return f"There is no option {wrong}.\nNearest: -{wrong}."
+    return None
 
 
 def _no_such_option(message: str, given: Given, parser: ArgumentParser) -> str | None:
@@ -239,6 +256,8 @@ def _no_such_option(message: str, given: Given, parser: ArgumentParser) -> str |
                 options = ["init_args", "class_path"]
             near = hub.near(last, options, within=f"{where}.", otherwise=f"none, see --{where}.help {owner.__name__}")
             return f"There is no option {wrong}: {owner.__name__} does not take it.\nNearest: {near}."
+    if end in hub.list_recipes() or end.endswith((".yaml", ".yml")):
+        return f"{end!r} stands alone.\nTo take a recipe, give --config {end}."
     if match[4] and not match[4].startswith("-"):
         near = hub.near(end, _top(parser, given), within="--")
         return f"{end!r} stands alone, expected --OPTION VALUE.\nNearest: {near}."
@@ -313,8 +332,8 @@ def _missing(message: str, given: Given, parser: ArgumentParser) -> str | None:
         if parameter is not None and parameter.default is parameter.empty and f"{key}.{names[0]}" not in given.values:
             return f"{key}.{names[0]} is missing, and {owner.__name__} needs it.\nGive --{key}.{names[0]} VALUE."
     missing = " and ".join(f"--{name}" for name in names)
-    advice = "Give a recipe by --config, or these options." if "config" in _top(parser, given) else "Give them."
-    return f"Required: {missing}.\n{advice}"
+    recipe = "a recipe by --config, or " if "config" in _top(parser, given) else ""
+    return f"Required: {missing}.\nGive {recipe}{' '.join(f'--{name} CLASS' for name in names)}."
 
 
 def _last_key(message: str) -> str:

@@ -40,8 +40,8 @@ MISFITS = (
     "must match the size of tensor",
     "Sizes of tensors must match",
     "shapes cannot be multiplied",
-    "non-empty",
-    "non-zero size",
+    "expects input to have at least 3 dimensions",
+    "Expected 3D (unbatched) or 4D (batched) input",
 )
 
 Batch = dict[str, Any]
@@ -285,6 +285,8 @@ class Method(LightningModule, ABC):
                 raise ValueError(f"{name} got {len(guide)} guides for {len(images)} images; one each is needed.")
         if samples < 1 or (samples > 1 and not self.multimodal):
             raise ValueError(f"{name} gives one output for an input, but samples is {samples}.")
+        if seed is not None and not -(2**63) <= seed < 2**63:
+            raise ValueError(f"seed is {seed}, but has to be a whole number of 64 bits.")
         noise = None
         if self.multimodal:
             noise = torch.Generator(images.device)
@@ -316,17 +318,19 @@ class Method(LightningModule, ABC):
         return F.pad(images, (0, beside, 0, below), mode="replicate") if below or beside else images
 
     @contextmanager
-    def _misfits_named(self, images: Tensor) -> Iterator[None]:
+    def _misfits_named(self, images: Tensor | None = None) -> Iterator[None]:
         """Say which network cannot take ``images``, where torch tells of its kernels and matrices alone."""
         try:
             yield
         except (RuntimeError, ValueError) as error:
             if not any(words in str(error) for words in MISFITS):
                 raise
-            shape = "x".join(map(str, images.shape[2:])) + " px" if images.ndim == 4 else f"length {images.shape[1]}"
-            network = self._network_in(error)
+            what = "What the data gives does not"
+            if images is not None:
+                size = "x".join(map(str, images.shape[2:])) + " px" if images.ndim == 4 else f"length {images.shape[1]}"
+                what = f"{'Images' if images.ndim == 4 else 'Vectors'} of {size} do not"
             raise ValueError(
-                f"Images of {shape} do not fit {network}: {str(error).splitlines()[0].rstrip('.')}.\n"
+                f"{what} fit {self._network_in(error)}: {str(error).splitlines()[0].rstrip('.')}.\n"
                 "Take larger images (data.image_size), fewer layers, or another network."
             ) from error
 
@@ -348,10 +352,13 @@ class Method(LightningModule, ABC):
         if domain not in self.channels:
             raise ValueError(f"domain is {domain!r}, but has to be 'a' or 'b'.")
         name, channels = type(self).__name__, self.channels[domain]
+        if not isinstance(images, Tensor) or not images.is_floating_point():
+            kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+            raise ValueError(f"Images of domain {domain} are {kind}, but {name} takes a tensor of floats in [-1, 1].")
         taken, axes = f"(N, {channels}, H, W)", (2, 4)
         if self.data_spec["levels"] is None:
             taken, axes = f"vectors (N, {channels})", (2,)
-        if images.ndim not in axes or images.shape[1] != channels:
+        if images.ndim not in axes or images.shape[1] != channels or images.numel() == 0:
             raise ValueError(f"Images of domain {domain} have shape {tuple(images.shape)}, but {name} takes {taken}.")
 
     def _check_images(self, images: Tensor, domain: str) -> None:
@@ -503,7 +510,7 @@ class Method(LightningModule, ABC):
         if self.trainer.is_global_zero and not self.pretrained.issuperset(state):
             pretrained = {name: state[name].clone() for name in self.pretrained}
             loader = self.trainer.fit_loop._data_source.dataloader()
-            with torch.no_grad(), _kept_randomness(seed=0):
+            with torch.no_grad(), _kept_randomness(seed=0), self._misfits_named():
                 self.prepare(_on_device(loader, self))
             self.load_state_dict(pretrained, strict=False)
         if self.trainer.world_size > 1:

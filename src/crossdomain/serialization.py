@@ -18,6 +18,7 @@ import os
 import random
 import re
 import sys
+import warnings
 from argparse import ArgumentError
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -151,7 +152,9 @@ def read_plain(path: str | os.PathLike) -> Any:
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no checkpoint {str(path)!r}.")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of files that are refused anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files make torch raise almost anything
         raise ValueError(
             f"{str(path)!r} cannot be read as a checkpoint: it is damaged, or holds more than plain values and weights."
@@ -308,7 +311,7 @@ def companion(path: str, option: str, offers: str) -> LightningModule:
     """
     found = load(path)
     if not hasattr(found, offers):
-        raise ValueError(f"{option} is {path!r}, a {type(found).__name__}, which cannot {offers}.")
+        raise ValueError(f"{option} is {path!r}, which holds {type(found).__name__} and cannot {offers}.")
     return found.requires_grad_(False)
 
 
