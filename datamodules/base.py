@@ -63,11 +63,10 @@ class DomainData(LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if batch_size < 1 or (image_size is not None and image_size < 1) or num_workers < 0:
-            raise ValueError(
-                f"data.batch_size is {batch_size}, image_size {image_size} and num_workers {num_workers}; "
-                "the first two are at least 1, the last at least 0."
-            )
+        least = {"batch_size": (batch_size, 1), "num_workers": (num_workers, 0), "seed": (seed, 0)}
+        for name, (number, minimum) in {**least, "image_size": (image_size, 1)}.items():
+            if number is not None and number < minimum:
+                raise ValueError(f"data.{name} is {number}, but has to be at least {minimum}.")
         self.root = Path(root or os.environ.get("CROSSDOMAIN_DATA") or "data")
         self.download = download
         self.batch_size = batch_size

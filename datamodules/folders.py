@@ -253,6 +253,8 @@ class ImageFolder(DomainData):
                 f"What can be downloaded: {', '.join(self.archives)}.\n"
                 "Put your own images there, or set data.root and data.folder to where they are."
             )
+        if "://" not in os.environ.get(MIRROR, "://"):
+            raise ValueError(f"{MIRROR} is {os.environ[MIRROR]!r}, expected an address such as https://HOST/FOLDER.")
         mirrors = [os.environ[MIRROR]] if os.environ.get(MIRROR) else self.mirrors
         fetch_folder([f"{mirror.rstrip('/')}/{self.dataset}{self.suffix}" for mirror in mirrors], self.path)
 

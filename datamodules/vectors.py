@@ -43,6 +43,11 @@ class VectorData(DomainData):
         super().__init__(root, download, batch_size, num_workers, None, seed)
 
 
+def _check_size(size: int) -> None:
+    if size < 5:
+        raise ValueError(f"data.size is {size}, but has to be at least 5, of which val and test get one each.")
+
+
 class Gaussians(VectorData):
     """Each domain is one Gaussian; drawn, so nothing is read or downloaded. The splits are fixed, whatever ``seed`` is.
 
@@ -69,6 +74,7 @@ class Gaussians(VectorData):
         **options: Any,
     ) -> None:
         super().__init__(batch_size=batch_size, **options)
+        _check_size(size)
         self.channels = len(mean_a)
         self.size = size
         self.moments: dict[str, tuple[Tensor, Tensor]] = {}
@@ -125,6 +131,9 @@ class Moons(VectorData):
         **options: Any,
     ) -> None:
         super().__init__(batch_size=batch_size, **options)
+        _check_size(size)
+        if noise < 0:
+            raise ValueError(f"data.noise is {noise}, but has to be at least 0.")
         self.angle, self.scale, self.shift, self.noise, self.size = angle, scale, shift, noise, size
 
     def split(self, name: str) -> DomainImages:

@@ -244,7 +244,7 @@ def test_evaluation_looks_at_jacobians_where_asked_for(trainer):
         ({"adversarial_weight": 0.0, "likelihood_weight": 0.0}, "nothing to learn"),
         ({"domain": "c"}, r"domain is 'c' \(a or b\)"),
         ({"prior": "uniform"}, r"prior is 'uniform' \(gaussian or logistic\)"),
-        ({"critic_turns": 0}, "both are at least 1"),
+        ({"critic_turns": 0}, "critic_turns is 0, but has to be at least 1"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

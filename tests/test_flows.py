@@ -342,7 +342,7 @@ def test_spline_survives_a_constant_channel(value):
 
 
 def test_spline_has_at_least_one_piece():
-    with pytest.raises(ValueError, match="bins is 0, but a spline has at least 1"):
+    with pytest.raises(ValueError, match="bins is 0, but has to be at least 1"):
         RationalQuadraticSpline(3, bins=0)
     with pytest.raises(ValueError, match="bins is -1"):
         ImageFlow(1, bins=-1)

@@ -137,7 +137,7 @@ def test_styles_are_drawn_or_those_of_a_guide(batch):
     assert method.translate(batch["a"], "a2b", guide=larger).shape == (4, 3, 16, 16)
     with pytest.raises(ValueError, match="domain is 'c', but has to be 'a' or 'b'"):
         method.encode(batch["a"], "c")
-    with pytest.raises(ValueError, match="at least 1 dimension"):
+    with pytest.raises(ValueError, match="latent is 0, but has to be at least 1"):
         make(latent=0)
 
 

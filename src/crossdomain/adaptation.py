@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.nn import functional as F
 
+from crossdomain.checks import at_least
 from crossdomain.evaluation import clamped
 from crossdomain.method import Batch, Method, NetworkFactory, Terms, companion
 from crossdomain.networks import ConvClassifier
@@ -51,6 +52,7 @@ class DomainClassifier(Method):
         **options: Any,
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
+        at_least(1, self, classes=classes)
         self.save_hyperparameters()
         self._require_equal_channels("one classifier reads both")
         if (train_on in ("a2b", "b2a")) != (translator is not None):

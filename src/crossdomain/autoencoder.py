@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crossdomain.checks import at_least
 from crossdomain.losses import standard_normal_kl
 from crossdomain.method import Batch, Method, NetworkFactory, Terms
 from crossdomain.networks import ConvDecoder, ConvEncoder
@@ -43,6 +44,7 @@ class SharedAutoencoder(Method):
         **options: Any,
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
+        at_least(1, self, latent=latent)
         self.save_hyperparameters()
         self._require_equal_channels("one encoder reads both")
         self.encoder, self.decoder = encoder(channels_a, latent), decoder(latent, channels_a)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
+from typing import NoReturn
 
 from crossdomain import __version__, hub
+from crossdomain.checks import reason
 from crossdomain.headlines import headlines
 
 DEBUG = "CROSSDOMAIN_DEBUG"
@@ -29,17 +33,33 @@ def _guarded(action: Callable[[], object]) -> None:
     except Exception as error:
         if os.environ.get(DEBUG) or not _is_mistake(error):
             raise
-        while isinstance(error.__cause__, ValueError) and "Union subtypes" in str(error):
-            error = error.__cause__  # jsonargparse wraps what a constructor raised
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        print("error: " + "\n".join(lines[:3]), file=sys.stderr)
+        print("error: " + _worded(reason(error)), file=sys.stderr)
         sys.exit(1)
 
 
+def _worded(error: Exception) -> str:
+    """What went wrong, in three lines at most."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        expected = {
+            FileExistsError: " is a file, expected a folder",
+            IsADirectoryError: " is a folder, expected a file",
+        }
+        return f"{os.fspath(error.filename)!r}{expected.get(type(error), f': {error.strerror}')}."
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not _is_mistake(error):  # what a constructor stumbled over
+        lines[:1] = [f"{type(error).__name__}: {lines[0] if lines else ''}"]
+    return "\n".join(lines[:3])
+
+
 def _is_mistake(error: Exception) -> bool:
-    # Lightning's own refusals have a class of their own, looked up by name to keep this module light.
+    # Lightning's own refusals and torch's lack of memory have classes of their own, looked up by name to keep this
+    # module light.
     names = {cls.__name__ for cls in type(error).__mro__}
-    return isinstance(error, (ValueError, OSError, FloatingPointError)) or "MisconfigurationException" in names
+    return (
+        isinstance(error, (ValueError, OSError, FloatingPointError))
+        or bool(names & {"MisconfigurationException", "OutOfMemoryError"})
+        or "can't allocate memory" in str(error)
+    )
 
 
 def _with_recipes(args: list[str]) -> list[str]:
@@ -186,8 +206,8 @@ def _translate(options: argparse.Namespace) -> None:
     written = translate_files(
         method, files, options.output, options.direction, options.samples, options.seed, options.guide
     )
-    count = sum(1 for _ in tqdm(written, total=len(files) * options.samples, unit="image"))
-    print(f"Wrote {count} images to {options.output}")
+    bar = tqdm(written, total=len(files) * options.samples, unit="image", delay=1)  # what is refused is refused before
+    print(f"Wrote {sum(1 for _ in bar)} images to {options.output}")
 
 
 def _compare(args: list[str]) -> None:
@@ -238,9 +258,40 @@ def _check(options: argparse.Namespace) -> None:
         sys.exit(1)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are three lines at most, and name what is near."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what was wrong and what is near, and exit with status 2."""
+        if match := re.match(r"argument (\S+): invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            name, given, choices = match.groups()
+            message = (
+                f"{name} is {given!r}.\nNearest: {hub.near(given, [c.strip(chr(39)) for c in choices.split(', ')])}."
+            )
+            if name == "command" and given in ("fit", "validate", "test", "predict"):
+                message = f"command is {given!r}.\nThat is one of the other command: lightning {given}."
+        elif match := re.match(r"argument (\S+): invalid (\w+) value: (.*)", message):
+            message = f"{match[1]} is {match[3]}.\nExpected: {match[2]}."
+        elif match := re.match(r"argument (\S+): expected (.*)", message):
+            message = f"{match[1]} has no value: expected {match[2]}."
+        print(f"error: {message}\nSee {self.prog} --help.", file=sys.stderr)
+        sys.exit(2)
+
+    def parse_known_args(self, args=None, namespace=None):
+        """As argparse does it, but misspelt options are named before missing ones."""
+        args = sys.argv[1:] if args is None else list(args)
+        nested = any(isinstance(action, argparse._SubParsersAction) for action in self._actions)
+        mine = takewhile(lambda arg: arg.startswith("-"), args) if nested else args
+        options = [option for option in self._option_string_actions if option.startswith("--")]
+        for name in (arg.partition("=")[0] for arg in mine if arg.startswith("--")):
+            if not any(option.startswith(name) for option in options):
+                self.error(f"There is no option {name}.\nNearest: {hub.near(name, options)}.")
+        return super().parse_known_args(args, namespace)
+
+
 def crossdomain(args: list[str] | None = None) -> None:
     """The ``crossdomain`` command: list, translate, compare, adapt, embed, look after data, exchange weights."""
-    parser = argparse.ArgumentParser("crossdomain", description="A model zoo for moving images between domains.")
+    parser = _Parser("crossdomain", description="A model zoo for moving images between domains.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="show recipes by method and checkpoints by data").set_defaults(action=_list)

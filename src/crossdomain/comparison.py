@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from crossdomain import hub
+from crossdomain.checks import can_write
 from crossdomain.evaluation import Evaluation, partners
 from crossdomain.grid import labelled_columns
 from crossdomain.method import Batch, Method
@@ -162,8 +163,11 @@ def compare(
 
     Raises:
         FileNotFoundError: a name that names no checkpoint, or missing data.
-        ValueError: no member fits the data.
+        ValueError: no member fits the data, or there is a negative number of pictures.
     """
+    if pictures < 0:
+        raise ValueError(f"pictures is {pictures}, but has to be at least 0.")
+    can_write(logs)
     members = find_members(names)
     result = Comparison(type(data).__name__, split, Path(logs))
     columns: dict[str, list[tuple[str, Tensor]]] = {}

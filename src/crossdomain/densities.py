@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from crossdomain.checks import at_least
 from crossdomain.flows import AffineFlow, Flow, VectorFlow
 from crossdomain.losses import standard_normal_log_prob
 
@@ -81,8 +82,7 @@ class MixtureDensity(Density):
 
     def __init__(self, channels: int, density: Callable[[int], Density] = GaussianDensity, components: int = 2) -> None:
         super().__init__()
-        if components < 1:
-            raise ValueError(f"components is {components}, but a mixture has at least 1.")
+        at_least(1, self, components=components)
         self.components = nn.ModuleList(density(channels) for _ in range(components))
         self.logits = nn.Parameter(torch.zeros(components))
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torchmetrics import MeanMetric, Metric
 
 from crossdomain import serialization
+from crossdomain.checks import at_least
 from crossdomain.flows import dequantize
 from crossdomain.grid import labelled_grid, scatter_plots
 from crossdomain.headlines import headlines
@@ -117,6 +118,8 @@ class Evaluation(Callback):
         jacobian: int = 0,
         fid: bool = False,
     ) -> None:
+        at_least(0, self, pictures=pictures, mode_radius=mode_radius, cycle_noise=cycle_noise, jacobian=jacobian)
+        at_least(1, self, samples=samples, coverage_samples=coverage_samples)
         self.pictures = pictures
         if judge_distances and judge_a is None and judge_b is None:
             raise ValueError(

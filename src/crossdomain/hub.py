@@ -30,10 +30,14 @@ def _folder(package: str) -> Path:
     return Path(str(resources.files(f"crossdomain.{package}")))
 
 
-def near(name: str, choices: list[str], count: int = 3) -> str:
-    """The choices nearest to ``name``, for an error message; all of them when none is near and they are few."""
+def near(name: str, choices: list[str], count: int = 3, within: str = "", otherwise: str = "none, see --help") -> str:
+    """The choices nearest to ``name``, for an error message; all of them when none is near and they are few.
+
+    What they all lie ``within`` is put before each; where none is near and they are many, ``otherwise`` is said.
+    """
     close = get_close_matches(name, choices, count, cutoff=0.5)
-    return ", ".join(close or (sorted(choices) if len(choices) <= 8 else [])) or "none, see --help"
+    shown = close or (sorted(choices) if len(choices) <= 8 else [])
+    return ", ".join(within + choice for choice in shown) or otherwise
 
 
 # --- recipes ---------------------------------------------------------------------------------------------------
@@ -45,6 +49,47 @@ def list_recipes() -> dict[str, str]:
     return {file.stem: file.read_text().partition("\n")[0].lstrip("# ") for file in files}
 
 
+class _Recipe(yaml.SafeLoader):
+    """YAML in which no key stands twice: of two alike, the first would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_recipe(path: str | os.PathLike) -> dict[str, Any]:
+    """What a recipe's file says.
+
+    Raises:
+        ValueError: it is no YAML, or no options by name; names the file and, where that can be told, the line.
+    """
+    try:
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Recipe)
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"The recipe {str(path)!r} is no text.\nExpected a YAML file with model, data and trainer."
+        ) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        what = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        if "'\\t'" in what:
+            what = "a tab indents it, and YAML takes spaces alone"
+        raise ValueError(f"The recipe {str(path)!r} is no YAML{line}: {what}.") from None
+    if not isinstance(content, dict):
+        kind = "is empty" if content is None else f"holds a {type(content).__name__}"
+        raise ValueError(
+            f"The recipe {str(path)!r} {kind}.\nExpected options by name, such as model, data and trainer."
+        )
+    return content
+
+
 def find_recipe(name: str) -> Path:
     """The file of a recipe: the path itself where it exists, else the shipped recipe of that name.
 
@@ -53,18 +98,20 @@ def find_recipe(name: str) -> Path:
 
     Raises:
         FileNotFoundError: neither exists; names the nearest recipes.
+        ValueError: the file is no recipe.
     """
     if Path(name).is_file():
+        read_recipe(name)
         return Path(name)
+    if Path(name).is_dir() and name:
+        raise IsADirectoryError(f"The recipe {name!r} is a folder, expected a YAML file.")
     parts = Path(name).parts
     if len(parts) == 1 or (len(parts) == 2 and parts[0] == "zoo"):
         shipped = _folder("zoo") / f"{Path(name).stem}.yaml"
         if shipped.is_file():
             return shipped
-    raise FileNotFoundError(
-        f"There is no recipe {name!r}, neither on disk nor in the zoo.\n"
-        f"Nearest in the zoo: {near(Path(name).stem, list(list_recipes()))}."
-    )
+    nearest = near(Path(name).stem, list(list_recipes()), otherwise="none, see crossdomain list")
+    raise FileNotFoundError(f"There is no recipe {name!r}, neither on disk nor in the zoo.\nNearest there: {nearest}.")
 
 
 # --- checkpoints -----------------------------------------------------------------------------------------------
@@ -134,11 +181,27 @@ def load(name: str | os.PathLike, device: str | torch.device = "cpu") -> Method:
     Raises:
         FileNotFoundError: there is no such checkpoint, or it is not at hand and downloads are switched off.
         ConnectionError: it cannot be downloaded, or not to its end; the next call resumes.
-        ValueError: the file is corrupted, or not a checkpoint of the zoo.
+        ValueError: the file is corrupted, or not a checkpoint of the zoo; or there is no such device.
     """
     from crossdomain import serialization
 
-    return serialization.rebuild(serialization.read(find_checkpoint(name))).to(device)
+    place = _usable(device)
+    return serialization.load(find_checkpoint(name)).to(place)
+
+
+def _usable(device: str | torch.device) -> torch.device:
+    import torch
+
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place).cpu()
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError):
+        offered = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        offered += ["mps"] if torch.backends.mps.is_available() else []
+        raise ValueError(
+            f"device is {str(device)!r}, which there is not here.\nExpected one of: {', '.join(offered)}."
+        ) from None
+    return place
 
 
 def init_from(method: Method, name: str | os.PathLike) -> Transfer:

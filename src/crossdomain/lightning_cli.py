@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-import re
 import sys
 import warnings
 from collections.abc import Mapping
@@ -12,15 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-import torch
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelSummary, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from torch import nn
-from torch.optim.lr_scheduler import LRScheduler
 
 # Imported so that a recipe can name these classes without their modules.
 import crossdomain.adaptation
@@ -34,12 +29,11 @@ import crossdomain.networks
 import crossdomain.objectives
 import crossdomain.optimization
 import crossdomain.segmentation  # noqa: F401
-from crossdomain import help_pages, hub, serialization
+from crossdomain import help_pages, hub, option_checks, serialization
 from crossdomain.callbacks import NonFiniteGuard, PlayerSummary, PredictionWriter, Progress, RoundCheckpoint
 from crossdomain.evaluation import Evaluation
-from crossdomain.method import Method
-from crossdomain.objectives import Objective, Penalty
-from crossdomain.precision import native_precision
+from crossdomain.messages import TOP, Given, explain, names_below
+from crossdomain.precision import device_of, native_precision
 
 CHECKPOINT_KEYS = ("ckpt_path", "translator", "semantic_classifier", "judge_a", "judge_b", "segmenter", "predictor")
 # Remarks of Lightning that are known and harmless here.
@@ -64,6 +58,14 @@ CHATTER = (
 KEYWORDS = ("best", "last", "hpc", "registry")  # what Lightning itself understands in place of a path
 
 
+class Refusal(SystemExit):
+    """What a parser says of options that it cannot take; an exit, so that jsonargparse tries nothing else."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(2)
+        self.message = message
+
+
 class ZooParser(LightningArgumentParser):
     """A parser whose errors are three lines at most: what was wrong, what was expected, what is near.
 
@@ -75,12 +77,19 @@ class ZooParser(LightningArgumentParser):
 
     def format_help(self, *formatter: Any) -> str:
         """The page that ``--help`` prints."""
-        return help_pages.page(self, _classes_for)
+        return help_pages.page(self, lambda key: names_below(TOP[key]))
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print the essence of ``message`` and exit with status 2."""
-        print("error: " + shorten(message, self), file=sys.stderr)
-        sys.exit(2)
+        """End parsing; jsonargparse makes parsers within parsers, so only :meth:`parse` knows what was given."""
+        raise Refusal(message)
+
+    def parse(self, args: list[str]) -> Namespace:
+        """The options; of those that are not accepted the essence is printed, and the status is 2."""
+        try:
+            return self.parse_args(args)
+        except Refusal as refusal:
+            print("error: " + explain(refusal.message, Given(args), self), file=sys.stderr)
+            sys.exit(2)
 
 
 class LongHelpParser(ZooParser):
@@ -100,67 +109,6 @@ def _help_parser(args: list[str]) -> tuple[type[ZooParser], list[str]]:
     if asks and "--all" in args:
         return LongHelpParser, [arg for arg in args if arg != "--all"]
     return ZooParser, args
-
-
-def shorten(message: str, parser: ArgumentParser) -> str:
-    """The essence of one of jsonargparse's messages, in three lines at most."""
-    keys = re.findall(r'[Kk]ey "([\w.]+)"', message)
-    key = _as_given(keys[-1]) if keys else ""
-    if match := re.search(r"Option '([\w.]+)' is not accepted", message):
-        return f"There is no option {_as_given(match[1])}.\nNearest: {hub.near(match[1], _options_of_zoo())}."
-    if match := re.search(r"Expected a dot import path string: (\S+)|No module named '(\S+)'", message):
-        wrong = match[1] or match[2]
-        return f"{key}: there is no class {wrong!r}.\nNearest: {hub.near(wrong, _classes_for(key))}."
-    if match := re.search(r"[Uu]nrecognized arguments?:? (?:--)?([\w.]+)|[Kk]ey '([\w.]+)' is not expected", message):
-        wrong = match[1] or match[2]
-        choices = [action.dest for action in parser._actions if not action.dest.endswith(("help", "print_config"))]
-        return f"There is no option --{wrong}.\nNearest: {hub.near(wrong, choices)}."
-    if (match := re.search(r"Subtypes: \[(.*)\]\n", message)) and (value := re.search(r"Given value: (.*)", message)):
-        return f"{key} is {value[1]!r}.\nExpected: {_readable(match[1])}."
-    if match := re.search(r"Expected an? (.*)\. Got value: (.*)", message):
-        return f"{key} is {match[2]!r}.\nExpected: {_readable(match[1])}."
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return "\n".join(lines[:3])
-
-
-def _readable(types: str) -> str:
-    """Types as people write them: ``int, None`` for ``<class 'int'>, <class 'NoneType'>``."""
-    types = re.sub(r"<class '(?:[\w]+\.)*(\w+)'>", r"\1", types).replace("NoneType", "None")
-    return re.sub(r"(?:typing\.)?Literal\[(.*?)\]", r"\1", types)
-
-
-def _as_given(key: str) -> str:
-    """The option as it was typed: jsonargparse names nested ones by their last part alone."""
-    typed = [arg.lstrip("-").partition("=")[0] for arg in sys.argv if arg.startswith("--")]
-    return next((arg for arg in typed if arg == key or arg.endswith("." + key)), key)
-
-
-def _zoo_classes(*bases: type) -> list[type]:
-    found, todo = set(), list(bases)
-    while todo:
-        for cls in todo.pop().__subclasses__():
-            todo.append(cls)
-            if cls.__module__.startswith("crossdomain.") and not cls.__name__.startswith("_"):
-                found.add(cls)
-    return [cls for cls in found if not getattr(cls, "__abstractmethods__", None)]
-
-
-def _options_of_zoo() -> list[str]:
-    """Options of all classes that a recipe may name."""
-    classes = _zoo_classes(nn.Module, LightningDataModule, Objective, Penalty, LRScheduler)
-    return sorted({name for cls in [*classes, Method] for name in inspect.signature(cls).parameters})
-
-
-def _classes_for(key: str) -> list[str]:
-    """Names of the classes that may stand at ``key``."""
-    last = key.rpartition(".")[2]
-    if last in ("model", "data"):
-        return sorted(cls.__name__ for cls in _zoo_classes({"model": Method, "data": LightningDataModule}[last]))
-    if last.endswith("optimizer"):
-        return [name for name, cls in vars(torch.optim).items() if isinstance(cls, type)]
-    bases = {"objective": Objective, "penalty": Penalty}
-    base = LRScheduler if last.endswith("schedule") else bases.get(last, nn.Module)
-    return sorted(cls.__name__ for cls in _zoo_classes(base) if not issubclass(cls, Method))
 
 
 class ConfigBesideLogs(SaveConfigCallback):
@@ -192,7 +140,12 @@ class ZooCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link the channels; ``--init_from`` is known to all subcommands, so that all can read a run's config.yaml."""
+        """Link the channels; all subcommands know the options of all, so that all can read a run's config.yaml."""
+        parser.add_argument(
+            "--untrained",
+            action="store_true",
+            help="Validate, test and predict: take the random weights of a new method, without a checkpoint.",
+        )
         parser.add_argument(
             "--init_from",
             type=str | None,
@@ -204,13 +157,18 @@ class ZooCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, then turn names of the zoo into paths of checkpoints."""
-        self.config = parser.parse_args(args)
+        self.config = parser.parse(args)
+        self.checkpoint_given = self.config[self.config.subcommand].ckpt_path
         config = self.config[self.config.subcommand]
         for name in ("channels_a", "channels_b"):
             if config.get(f"model.init_args.{name}") is not None:
                 raise ValueError(f"model.{name} is given by the data.\nLeave it out, or choose other data.")
-        _refuse_trainer_options(config.trainer)
-        _check_init_from(config, self.config.subcommand, args)
+        option_checks.check_seed(config.seed_everything)
+        option_checks.count_single_batches(config.trainer, Given(args))
+        option_checks.refuse_trainer_options(config.trainer)
+        option_checks.refuse_methods_as_networks(config)
+        option_checks.check_init_from(config, self.config.subcommand, args)
+        option_checks.check_trained(config, self.config.subcommand, args)
         _resolve_checkpoints(self.config)
         self.init_from = None if config.init_from is None else hub.find_checkpoint(config.init_from)
 
@@ -221,7 +179,13 @@ class ZooCLI(LightningCLI):
         if path is None or not Path(path).is_file():
             return
         # Lightning's own way knows nothing of arguments that came after the checkpoint.
-        given = serialization.arguments(serialization.read(path))
+        checkpoint = serialization.read(path)
+        if subcommand == "fit" and "optimizer_states" not in checkpoint:
+            raise ValueError(
+                f"ckpt_path is {self.checkpoint_given!r}, which holds weights alone: no training can go on with it.\n"
+                f"Use --init_from {self.checkpoint_given} to start a new training from these weights."
+            )
+        given = serialization.arguments(checkpoint)
         _expect_channels(self.config[subcommand].get("data"), given)
         model = {"class_path": given.pop("_class_path"), "dict_kwargs": given}
         before = _flat(self.config[subcommand].get("model"))
@@ -244,7 +208,7 @@ class ZooCLI(LightningCLI):
         config = self.config_init[self.subcommand]["trainer"]
         if config["logger"] in (None, True):
             config["logger"] = TensorBoardLogger("runs", name=self.recipe, default_hp_metric=False)
-        callbacks = config["callbacks"] = list(config["callbacks"] or [])
+        callbacks = config["callbacks"] = _as_list(config["callbacks"])
         checkpointing = self.subcommand == "fit" and config["enable_checkpointing"] is not False
         if checkpointing and not any(isinstance(callback, Checkpoint) for callback in callbacks):
             callbacks.append(RoundCheckpoint())
@@ -258,7 +222,10 @@ class ZooCLI(LightningCLI):
         if config["enable_model_summary"] is not False and not any(isinstance(c, ModelSummary) for c in callbacks):
             callbacks.append(PlayerSummary())
             config["enable_model_summary"] = False  # Lightning's own
-        return super().instantiate_trainer(**options)
+        try:
+            return super().instantiate_trainer(**options)
+        except TypeError as error:  # Lightning's answer to some values of the wrong kind
+            raise ValueError(f"The Trainer does not take its options: {error}") from error
 
     def validate(self, **options: Any) -> None:
         """Measure on the val split, and print what was measured."""
@@ -284,7 +251,7 @@ def _table(metrics: Mapping[str, float]) -> str:
 
 def _choose_precision(trainer: Namespace) -> None:
     """Train in the machine's own precision where none is named, and say which and why; warn of a slow one."""
-    device = _device_of(trainer.accelerator)
+    device = device_of(trainer.accelerator)
     choice = native_precision(device)
     if trainer.precision is None and not trainer.plugins:
         trainer.precision = choice.precision
@@ -295,15 +262,6 @@ def _choose_precision(trainer: Namespace) -> None:
         return
     if rank_zero_only.rank == 0:
         print(said, file=sys.stderr)
-
-
-def _device_of(accelerator: Any) -> str:
-    """Kind of the devices that the Trainer will take."""
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return "cuda"
-    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
-        return "mps"
-    return accelerator if isinstance(accelerator, str) and accelerator != "auto" else "cpu"
 
 
 def _recipe_name(args: list[str]) -> str:
@@ -328,38 +286,11 @@ def _flat(config: Namespace | None) -> dict[str, Any]:
     return {k: v.rpartition(".")[2] if k.endswith("class_path") else v for k, v in flat.items()}
 
 
-def _refuse_trainer_options(trainer: Namespace) -> None:
-    """Options that cannot work with several optimizers are refused before anything is built."""
-    if trainer.gradient_clip_val is not None:
-        raise ValueError(
-            "trainer.gradient_clip_val clips one optimizer, but methods have one for each player.\n"
-            f"Use --model.gradient_clip {trainer.gradient_clip_val} instead."
-        )
-    if trainer.accumulate_grad_batches != 1:
-        raise ValueError(
-            "trainer.accumulate_grad_batches counts batches for one optimizer, but methods have one for each player.\n"
-            f"Use --model.accumulate {trainer.accumulate_grad_batches} instead."
-        )
-    strategy = trainer.strategy if isinstance(trainer.strategy, str) else trainer.strategy.get("class_path", "")
-    if "deepspeed" in strategy.lower() or "fsdp" in strategy.lower():
-        raise ValueError(
-            f"trainer.strategy {strategy!r} cannot run methods with several optimizers.\n"
-            "Leave it out (several processes then use DDP), or give ddp_find_unused_parameters_true."
-        )
-
-
-def _check_init_from(config: Namespace, subcommand: str, args: list[str]) -> None:
-    """Refuse ``--init_from`` where it cannot play a part; one that a run's config.yaml has left behind is dropped."""
-    if subcommand == "fit" and config.ckpt_path is None:
-        return
-    if any(arg.partition("=")[0] == "--init_from" for arg in args):
-        if subcommand != "fit":
-            raise ValueError(f"init_from starts a training, and {subcommand} is none.\nUse --ckpt_path instead.")
-        raise ValueError(
-            "init_from starts a new training from weights, ckpt_path goes on with an old one: they cannot be combined."
-            "\nLeave one of them out."
-        )
-    config.init_from = None
+def _as_list(callbacks: Any) -> list[Any]:
+    """Callbacks as a list: jsonargparse keeps one that was given by its name alone as it is."""
+    if callbacks is None:
+        return []
+    return list(callbacks) if isinstance(callbacks, list) else [callbacks]
 
 
 def _resolve_checkpoints(config: Namespace) -> None:
@@ -368,7 +299,7 @@ def _resolve_checkpoints(config: Namespace) -> None:
             config[key] = str(hub.find_checkpoint(value))
     for key in ("fit", "validate", "test", "predict"):
         callbacks = config.get(f"{key}.trainer.callbacks") if key in config else None
-        for callback in callbacks or []:
+        for callback in _as_list(callbacks):
             if "init_args" in callback:
                 _resolve_checkpoints(callback.init_args)
 
@@ -392,7 +323,8 @@ def parse_comparison(args: list[str]) -> Namespace:
     parser.add_argument("--pictures", type=int, default=6, help="inputs in the panel")
     parser.add_argument("--device", type=str, default="cpu", help="accelerator: cpu or gpu")
     parser.add_class_arguments(Evaluation, "evaluation", skip={"pictures"})
-    options = parser.parse_args(args)
+    options = parser.parse(args)
+    option_checks.refuse_absent_accelerator("device", options.device)
     _resolve_checkpoints(options)
     return parser.instantiate_classes(options)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from crossdomain import serialization
+from crossdomain.checks import at_least
 from crossdomain.evaluation import Evaluation, clamped, partners
 from crossdomain.objectives import Objective
 from crossdomain.optimization import OptimizerFactory, ScheduleFactory, adam
@@ -26,6 +29,20 @@ from crossdomain.serialization import companion as companion  # methods know no 
 
 NetworkFactory = Callable[[int, int], nn.Module]
 """Makes a network from the number of channels in and out."""
+
+# What torch says where a network cannot take its input.
+MISFITS = (
+    "Kernel size can't be greater than actual input size",
+    "Padding size should be less than the corresponding input dimension",
+    "Expected more than 1 spatial element",
+    "Expected more than 1 value per channel",
+    "Output size is too small",
+    "must match the size of tensor",
+    "Sizes of tensors must match",
+    "shapes cannot be multiplied",
+    "expects input to have at least 3 dimensions",
+    "Expected 3D (unbatched) or 4D (batched) input",
+)
 
 Batch = dict[str, Any]
 Terms = dict[str, Tensor]
@@ -142,15 +159,9 @@ class Method(LightningModule, ABC):
         super().__init__()
         self.automatic_optimization = False
         channels_b = channels_a if channels_b is None else channels_b
-        if min(channels_a, channels_b) < 1:
-            raise ValueError(f"channels_a is {channels_a} and channels_b is {channels_b}, but both are at least 1.")
-        if accumulate < 1:
-            raise ValueError(f"accumulate is {accumulate}, but at least 1 round makes an update.")
-        if min(critic_turns, generator_interval) < 1:
-            raise ValueError(
-                f"critic_turns is {critic_turns} and generator_interval is {generator_interval}, "
-                "but both are at least 1."
-            )
+        at_least(1, self, channels_a=channels_a, channels_b=channels_b, accumulate=accumulate)
+        at_least(1, self, critic_turns=critic_turns, generator_interval=generator_interval)
+        at_least(0, self, gradient_clip=0.0 if gradient_clip is None else gradient_clip)
         if accumulate > 1 and max(critic_turns, generator_interval) > 1:
             raise ValueError(
                 f"accumulate is {accumulate}, but it averages rounds in which every player moves once.\n"
@@ -276,14 +287,17 @@ class Method(LightningModule, ABC):
                 raise ValueError(f"{name} got {len(guide)} guides for {len(images)} images; one each is needed.")
         if samples < 1 or (samples > 1 and not self.multimodal):
             raise ValueError(f"{name} gives one output for an input, but samples is {samples}.")
+        if seed is not None and not -(2**63) <= seed < 2**63:
+            raise ValueError(f"seed is {seed}, but has to be a whole number of 64 bits.")
         noise = None
         if self.multimodal:
             noise = torch.Generator(images.device)
             noise.manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
         size = images.shape[2:]
-        images = self._padded(images)
-        guide = None if guide is None else self._padded(guide)
-        outputs = [_cropped(self._translate(images, direction, guide, noise), size) for _ in range(samples)]
+        with self._misfits_named(images):
+            images = self._padded(images)
+            guide = None if guide is None else self._padded(guide)
+            outputs = [_cropped(self._translate(images, direction, guide, noise), size) for _ in range(samples)]
         return outputs[0] if samples == 1 else torch.stack(outputs, 1)
 
     def forward(self, images: Tensor, direction: str = "a2b") -> Tensor:
@@ -305,6 +319,31 @@ class Method(LightningModule, ABC):
         below, beside = (-side % self.total_stride for side in images.shape[2:])
         return F.pad(images, (0, beside, 0, below), mode="replicate") if below or beside else images
 
+    @contextmanager
+    def _misfits_named(self, images: Tensor | None = None) -> Iterator[None]:
+        """Say which network cannot take ``images``, where torch tells of its kernels and matrices alone."""
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            if not any(words in str(error) for words in MISFITS):
+                raise
+            what = "What the data gives does not"
+            if images is not None:
+                size = "x".join(map(str, images.shape[2:])) + " px" if images.ndim == 4 else f"length {images.shape[1]}"
+                what = f"{'Images' if images.ndim == 4 else 'Vectors'} of {size} do not"
+            raise ValueError(
+                f"{what} fit {self._network_in(error)}: {str(error).splitlines()[0].rstrip('.')}.\n"
+                "Take larger images (data.image_size), fewer layers, or another network."
+            ) from error
+
+    def _network_in(self, error: Exception) -> str:
+        """The network in whose forward pass ``error`` was raised, as ``critic_a, a PatchCritic``."""
+        networks = {id(self.get_submodule(name)): name for names in self.players.values() for name in names}
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if (name := networks.get(id(frame.f_locals.get("self")))) is not None:
+                return f"{name}, a {type(self.get_submodule(name)).__name__}"
+        return f"the networks of {type(self).__name__}"
+
     def _require_equal_channels(self, why: str, advice: str = "Give both domains the same channels.") -> None:
         """Refuse domains of different channels, which ``why`` says what speaks against."""
         if self.channels["a"] != self.channels["b"]:
@@ -315,10 +354,13 @@ class Method(LightningModule, ABC):
         if domain not in self.channels:
             raise ValueError(f"domain is {domain!r}, but has to be 'a' or 'b'.")
         name, channels = type(self).__name__, self.channels[domain]
+        if not isinstance(images, Tensor) or not images.is_floating_point():
+            kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+            raise ValueError(f"Images of domain {domain} are {kind}, but {name} takes a tensor of floats in [-1, 1].")
         taken, axes = f"(N, {channels}, H, W)", (2, 4)
         if self.data_spec["levels"] is None:
             taken, axes = f"vectors (N, {channels})", (2,)
-        if images.ndim not in axes or images.shape[1] != channels:
+        if images.ndim not in axes or images.shape[1] != channels or images.numel() == 0:
             raise ValueError(f"Images of domain {domain} have shape {tuple(images.shape)}, but {name} takes {taken}.")
 
     def _check_images(self, images: Tensor, domain: str) -> None:
@@ -343,14 +385,17 @@ class Method(LightningModule, ABC):
             raise ValueError("accumulate cannot be combined with players that move several times in a round.")
         generating = self.generating_player
         self.last_terms = {}
-        out = self._generate(batch, turns)
+        images = next(batch[d] for d in "ab" if d in batch)
+        with self._misfits_named(images):
+            out = self._generate(batch, turns)
         for player, optimizer in zip(self.players, self._optimizers(), strict=True):
             loss = getattr(self, f"{player}_loss")
             for turn in range(turns[player]):
                 if player == generating and turn > 0:
                     out = self._generate(batch, turns)  # the last update freed the graph and moved the networks
                 with self.toggled_optimizer(optimizer):
-                    terms = loss(batch, out if player == generating else _detached(out))
+                    with self._misfits_named(images):
+                        terms = loss(batch, out if player == generating else _detached(out))
                     total = sum(terms.values())
                     self._update(player, optimizer, total)
             if turns[player] > 0:
@@ -395,7 +440,10 @@ class Method(LightningModule, ABC):
         optimizers, schedules = [], []
         for player in self.players:
             make = getattr(self, f"{player}_optimizer", None) or self.optimizer
-            optimizers.append(make(self.player_parameters(player)))
+            try:
+                optimizers.append(make(self.player_parameters(player)))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"The optimizer of the player {player} (model.optimizer): {error}.") from error
             make_schedule = getattr(self, f"{player}_schedule", None) or self.schedule
             if make_schedule is not None:
                 schedules.append({"scheduler": make_schedule(optimizers[-1]), "name": f"{player}_learning_rate"})
@@ -464,7 +512,7 @@ class Method(LightningModule, ABC):
         if self.trainer.is_global_zero and not self.pretrained.issuperset(state):
             pretrained = {name: state[name].clone() for name in self.pretrained}
             loader = self.trainer.fit_loop._data_source.dataloader()
-            with torch.no_grad(), _kept_randomness(seed=0):
+            with torch.no_grad(), _kept_randomness(seed=0), self._misfits_named():
                 self.prepare(_on_device(loader, self))
             self.load_state_dict(pretrained, strict=False)
         if self.trainer.world_size > 1:
@@ -523,11 +571,12 @@ class Method(LightningModule, ABC):
         """Keep the arguments of ``__init__`` as plain values; what cannot be stored is refused here.
 
         Raises:
-            ValueError: an argument is a lambda, a network that was made already, or the like.
+            ValueError: an argument is a lambda, a network that was made already, or the like, or a negative weight.
         """
         kwargs.setdefault("frame", inspect.currentframe().f_back)
         super().save_hyperparameters(*args, logger=False, **kwargs)
         given = {k: serialization.to_plain(v, k) for k, v in self.hparams.items() if not k.startswith("_")}
+        at_least(0, self, **{k: v for k, v in given.items() if re.search("_weight(_[ab])?$", k) and v is not None})
         self._hparams.clear()
         self._hparams.update(serialization.complete_arguments(type(self), given))
         self._hparams["_class_path"] = serialization.class_path(type(self))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from crossdomain.checks import at_least
 from crossdomain.divergences import Divergence, DivergenceName, f_divergence
 
 Logits = Tensor | Sequence[Tensor]
@@ -40,8 +41,7 @@ class Penalty(ABC):
     """
 
     def __init__(self, weight: float) -> None:
-        if weight < 0:
-            raise ValueError(f"A penalty's weight is {weight}, but has to be 0 or more.")
+        at_least(0, self, weight=weight)
         self.weight = weight
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from crossdomain.checks import at_least
+
 OptimizerFactory = Callable[[Iterable], Optimizer]
 ScheduleFactory = Callable[[Optimizer], LRScheduler]
 
@@ -31,8 +33,7 @@ class LinearDecay(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, constant: int = 100, decay: int = 100) -> None:
-        if constant < 0 or decay < 0:
-            raise ValueError(f"constant is {constant} and decay is {decay}, but both are 0 or more.")
+        at_least(0, self, constant=constant, decay=decay)
         self.constant = constant
         self.decay = decay
         super().__init__(optimizer)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from crossdomain import hub, serialization
+from crossdomain.checks import can_write
 from crossdomain.datamodules import DomainData, DrawSampler, make_loader
 from crossdomain.lightning_cli import run
 
@@ -125,6 +126,10 @@ def embed(recipe: str, checkpoint: str, output: str | None = None, batch_size: i
     Returns:
         The file, and the length of an embedding.
     """
+    if output is not None:
+        can_write(Path(output).parent)
+        if Path(output).is_dir():
+            raise IsADirectoryError(f"{output!r} is a folder, expected a file to write.")
     tested = run(["test", "--config", recipe, "--ckpt_path", checkpoint, "--trainer.logger", "false"])
     method, data = tested.model.eval(), tested.datamodule
     if not hasattr(method, "encode"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from crossdomain.checks import at_least
+
 
 class ImagePool:
     """Returns a mix of new and earlier images (Shrivastava et al., arXiv 1612.07828).
@@ -18,8 +20,7 @@ class ImagePool:
     """
 
     def __init__(self, size: int = 50) -> None:
-        if size < 0:
-            raise ValueError(f"A pool's size is 0 or more, but got {size}.")
+        at_least(0, self, size=size)
         self.size = size
         self.images: Tensor | None = None
 

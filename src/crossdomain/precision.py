@@ -36,6 +36,15 @@ def native_precision(device: str) -> Choice:
     return Choice("32-true", f"bfloat16 on {device} was not tested")
 
 
+def device_of(accelerator: object) -> str:
+    """Kind of the devices that a Trainer with this ``accelerator`` takes, such as ``cpu`` for ``auto``."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "cuda"
+    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+        return "mps"
+    return accelerator if isinstance(accelerator, str) and accelerator != "auto" else "cpu"
+
+
 def _on_cpu() -> Choice:
     has = {"AMX": torch.cpu._is_amx_tile_supported(), "AVX512-BF16": torch.cpu._is_avx512_bf16_supported()}
     has["Arm"] = platform.machine().lower() in ("aarch64", "arm64")  # there the question below settles it alone

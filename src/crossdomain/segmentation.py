@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from crossdomain.checks import at_least
 from crossdomain.method import Batch, Method, NetworkFactory, Terms
 from crossdomain.networks import TimmSegmenter
 from crossdomain.palette import VOID, nearest_class
@@ -46,6 +47,7 @@ class DomainSegmenter(Method):
         **options: Any,
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
+        at_least(1, self, classes=classes)
         self.save_hyperparameters()
         self.classes = classes
         self.labels = labels

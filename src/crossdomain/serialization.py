@@ -16,7 +16,10 @@ import importlib
 import inspect
 import os
 import random
+import re
 import sys
+import warnings
+from argparse import ArgumentError
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +31,8 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import instantiate_module
+
+from crossdomain.checks import reason
 
 FORMAT = 1
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
@@ -115,7 +120,7 @@ def complete_arguments(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any
     return {**_defaults(cls), **{key: complete(value) for key, value in arguments.items()}}
 
 
-def _parameters(cls: type) -> dict[str, inspect.Parameter]:
+def parameters(cls: type) -> dict[str, inspect.Parameter]:
     """The named arguments of ``cls``, those of its bases also where it hands them on by ``**``."""
     found: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
@@ -130,7 +135,7 @@ def _parameters(cls: type) -> dict[str, inspect.Parameter]:
 
 def _defaults(cls: type) -> dict[str, Any]:
     """Defaults of the arguments of ``cls``, as plain values."""
-    with_default = {name: p.default for name, p in _parameters(cls).items() if p.default is not p.empty}
+    with_default = {name: p.default for name, p in parameters(cls).items() if p.default is not p.empty}
     return {name: complete(to_plain(default, name)) for name, default in with_default.items()}
 
 
@@ -147,7 +152,9 @@ def read_plain(path: str | os.PathLike) -> Any:
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no checkpoint {str(path)!r}.")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of files that are refused anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged files make torch raise almost anything
         raise ValueError(
             f"{str(path)!r} cannot be read as a checkpoint: it is damaged, or holds more than plain values and weights."
@@ -164,9 +171,17 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
     checkpoint = read_plain(path)
     if not isinstance(checkpoint, dict) or "crossdomain" not in checkpoint:
         raise ValueError(f"{str(path)!r} is not a checkpoint of crossdomain (it has no entry 'crossdomain').")
-    if checkpoint["crossdomain"]["format"] > FORMAT:
+    entry = checkpoint["crossdomain"]
+    parts = ("state_dict", "hyper_parameters")
+    whole = isinstance(entry, dict) and all(isinstance(checkpoint.get(part), dict) for part in parts)
+    if not (whole and isinstance(entry.get("format"), int) and "_class_path" in checkpoint["hyper_parameters"]):
         raise ValueError(
-            f"{str(path)!r} has format {checkpoint['crossdomain']['format']}, this crossdomain reads up to {FORMAT}.\n"
+            f"{str(path)!r} is no whole checkpoint of crossdomain: parts of it are missing or of another kind.\n"
+            "Take a file that crossdomain wrote, as it was written."
+        )
+    if entry["format"] > FORMAT:
+        raise ValueError(
+            f"{str(path)!r} has format {entry['format']}, this crossdomain reads up to {FORMAT}.\n"
             "Update crossdomain to load it."
         )
     return checkpoint
@@ -209,7 +224,7 @@ def _checked(plain: Any, written_by: str) -> Any:
 
 def _check_arguments(cls: type, given: Iterable[str], written_by: str) -> None:
     """Refuse arguments that a class of the zoo does not have. Of other classes a signature may not tell all."""
-    unknown = sorted(set(given) - set(_parameters(cls)))
+    unknown = sorted(set(given) - set(parameters(cls)))
     if unknown and cls.__module__.startswith("crossdomain."):
         raise ValueError(
             f"The checkpoint gives {cls.__name__} an argument that it does not have: {unknown[0]}.\n"
@@ -251,7 +266,12 @@ def rebuild(checkpoint: Mapping[str, Any]) -> LightningModule:
         # A function is stored by its path alone; it must say that it returns what the argument asks for.
         if isinstance(value, str) and "." in value and "Callable" in str(hints.get(name)):
             _check_function(name, value)
-    module = instantiate_module(cls, hyperparameters)
+    try:
+        module = instantiate_module(cls, hyperparameters)
+    except ArgumentError as error:
+        keys = re.findall(r'[Kk]ey "(\w+)"', str(error))
+        what = keys[-1] if keys else "arguments"
+        raise ValueError(f"The checkpoint's {what} is nothing that {cls.__name__} takes.") from error
     module.on_load_checkpoint(dict(checkpoint))
     try:
         module.load_state_dict(checkpoint["state_dict"])
@@ -259,6 +279,15 @@ def rebuild(checkpoint: Mapping[str, Any]) -> LightningModule:
         first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise ValueError(f"The checkpoint's weights do not fit {cls.__name__}: {first}") from None
     return module.eval()
+
+
+def load(path: str | os.PathLike) -> LightningModule:
+    """:func:`read` and :func:`rebuild`; errors name the file."""
+    checkpoint = read(path)
+    try:
+        return rebuild(checkpoint)
+    except ValueError as error:
+        raise ValueError(f"The checkpoint {str(path)!r} cannot be loaded.\n{reason(error)}") from error
 
 
 def _check_function(name: str, path: str) -> None:
@@ -280,9 +309,9 @@ def companion(path: str, option: str, offers: str) -> LightningModule:
         FileNotFoundError: there is no such checkpoint.
         ValueError: it cannot be read, or not do that.
     """
-    found = rebuild(read(path))
+    found = load(path)
     if not hasattr(found, offers):
-        raise ValueError(f"{option} is {path!r}, a {type(found).__name__}, which cannot {offers}.")
+        raise ValueError(f"{option} is {path!r}, which holds {type(found).__name__} and cannot {offers}.")
     return found.requires_grad_(False)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from crossdomain.checks import at_least
+
 
 class RoundCheckpoint(Checkpoint):
     """Saves ``last.ckpt`` every so many rounds and at each epoch's end.
@@ -27,8 +29,8 @@ class RoundCheckpoint(Checkpoint):
     """
 
     def __init__(self, every_n_rounds: int | None = None, directory: str | None = None) -> None:
-        if every_n_rounds is not None and every_n_rounds < 1:
-            raise ValueError(f"every_n_rounds is {every_n_rounds}, but a checkpoint is saved after 1 round or more.")
+        if every_n_rounds is not None:
+            at_least(1, self, every_n_rounds=every_n_rounds)
         self.every_n_rounds = every_n_rounds
         self.directory = directory
         self.path: Path | None = None

@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from crossdomain.checks import at_least
 from crossdomain.flows.flow import Flow
 
 
@@ -27,6 +28,7 @@ class ConvConditioner(nn.Sequential):
         last = nn.Conv2d(width, out_channels, 3, padding=1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
+        at_least(1, self, width=width)
         super().__init__(
             nn.Conv2d(in_channels, width, 3, padding=1),
             nn.SiLU(),
@@ -55,6 +57,8 @@ class MLPConditioner(nn.Sequential):
         layers: int = 2,
         activation: type[nn.Module] = nn.SiLU,
     ) -> None:
+        at_least(1, self, width=width)
+        at_least(0, self, layers=layers)
         sizes = [in_channels] + layers * [width]
         hidden = [module for pair in pairwise(sizes) for module in (nn.Linear(*pair), activation())]
         last = nn.Linear(sizes[-1], out_channels)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from crossdomain.checks import at_least
 from crossdomain.flows.couplings import AdditiveCoupling, AffineCoupling
 from crossdomain.flows.flow import FirstHalf, Flow, FlowSequence
 from crossdomain.flows.layers import ActNorm, InvertibleConv, Logit, Squeeze, Unsqueeze
@@ -42,6 +43,7 @@ class GlowConditioner(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, width: int = 512) -> None:
         super().__init__()
+        at_least(1, self, width=width)
         self.conv1 = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
         self.norm1 = ActNorm(width)
         self.conv2 = nn.Conv2d(width, width, 1, bias=False)
@@ -144,8 +146,7 @@ class Glow(FlowSequence):
         alpha: float | None = None,
         recompute: bool = False,
     ) -> None:
-        if min(scales, steps, width) < 1:
-            raise ValueError(f"scales is {scales}, steps {steps} and width {width}, but all are at least 1.")
+        at_least(1, self, scales=scales, steps=steps, width=width)
         if coupling not in ("affine", "additive"):
             raise ValueError(f"coupling is {coupling!r}, but it is affine or additive.")
         additive = partial(AdditiveCoupling, conditioner=partial(GlowConditioner, width=width))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar
 
+from crossdomain.checks import at_least
 from crossdomain.flows.couplings import AffineCoupling, ConvConditioner
 from crossdomain.flows.flow import Flow, FlowSequence
 from crossdomain.flows.layers import ActNorm, Logit, Permutation, Squeeze, Unsqueeze
@@ -45,8 +46,8 @@ class ImageFlow(FlowSequence):
         recompute: bool = False,
         bins: int = 32,
     ) -> None:
-        if scales < 1 or steps < 1:
-            raise ValueError(f"scales is {scales} and steps is {steps}, but both are at least 1.")
+        at_least(1, self, scales=scales, steps=steps, width=width)
+        at_least(0, self, log_scale_bound=log_scale_bound, bins=bins)
         logit = Logit(alpha)
         flows: list[Flow] = [FlowSequence([RationalQuadraticSpline(channels, bins), logit]) if bins else logit]
         for scale in range(scales):

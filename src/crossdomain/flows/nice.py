@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from crossdomain.checks import at_least
 from crossdomain.flows.couplings import AdditiveCoupling, MLPConditioner
 from crossdomain.flows.flow import Flow, FlowSequence
 from crossdomain.flows.layers import ActNorm, Logit, Permutation
@@ -39,10 +40,7 @@ class NICE(Flow):
         alpha: float = 0.05,
     ) -> None:
         super().__init__()
-        if min(size, couplings, layers, width) < 1:
-            raise ValueError(
-                f"size is {size}, couplings {couplings}, layers {layers} and width {width}, but all are at least 1."
-            )
+        at_least(1, self, size=size, couplings=couplings, layers=layers, width=width)
         self.shape = (channels, size, size)
         self.total_stride = size
         pixels = torch.arange(channels * size * size)

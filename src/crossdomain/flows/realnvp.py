@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
+from crossdomain.checks import at_least
 from crossdomain.flows.flow import FirstHalf, Flow, FlowSequence
 from crossdomain.flows.layers import Logit, Permutation, Squeeze, Unsqueeze
 
@@ -39,6 +40,8 @@ class ResidualConditioner(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, width: int = 64, blocks: int = 8) -> None:
         super().__init__()
+        at_least(1, self, width=width)
+        at_least(0, self, blocks=blocks)
 
         def pointwise(channels: int) -> nn.Module:
             return weight_norm(nn.Conv2d(width, channels, 1))
@@ -175,8 +178,7 @@ class RealNVP(FlowSequence):
     """
 
     def __init__(self, channels: int, scales: int = 2, width: int = 64, blocks: int = 8, alpha: float = 0.05) -> None:
-        if min(scales, width, blocks) < 1:
-            raise ValueError(f"scales is {scales}, width {width} and blocks {blocks}, but all are at least 1.")
+        at_least(1, self, scales=scales, width=width, blocks=blocks)
         super().__init__([Logit(alpha), *_scale(channels, scales, width, blocks)])
         self.total_stride = 2 ** (scales - 1)
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from crossdomain.checks import at_least
 from crossdomain.flows.flow import Flow
 
 SMALLEST_SHARE = 1e-5  # of [-1, 1], in one bin; below, rounding errors in float32 would be as large as the bin
@@ -29,8 +30,7 @@ class RationalQuadraticSpline(Flow):
 
     def __init__(self, channels: int, bins: int = 32) -> None:
         super().__init__()
-        if bins < 1:
-            raise ValueError(f"bins is {bins}, but a spline has at least 1.")
+        at_least(1, self, bins=bins)
         self.bins = bins
         self.widths = nn.Parameter(torch.zeros(channels, bins))
         self.heights = nn.Parameter(torch.zeros(channels, bins))

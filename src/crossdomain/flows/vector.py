@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from crossdomain.checks import at_least
 from crossdomain.flows.couplings import AffineCoupling, MLPConditioner
 from crossdomain.flows.flow import Flow, FlowSequence
 from crossdomain.flows.layers import ActNorm, InvertibleConv
@@ -220,8 +221,8 @@ class VectorFlow(FlowSequence):
         layer: Literal["coupling", "masked_autoregressive", "inverse_autoregressive", "planar", "radial"] = "coupling",
         log_scale_bound: float = 1.0,
     ) -> None:
-        if steps < 1:
-            raise ValueError(f"steps is {steps}, but at least 1 is needed.")
+        at_least(1, self, steps=steps, width=width)
+        at_least(0, self, log_scale_bound=log_scale_bound)
         conditioner = partial(MLPConditioner, width=width)
         layers: dict[str, Callable[[int], Flow]] = {
             "coupling": partial(AffineCoupling, conditioner=conditioner, log_scale_bound=log_scale_bound),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from crossdomain.checks import at_least
 from crossdomain.losses import standard_normal_kl
 from crossdomain.method import Batch, NetworkFactory, Terms, frozen
 from crossdomain.methods.paired import Paired
@@ -79,10 +80,8 @@ class BiCycleGAN(Paired):
     ) -> None:
         super().__init__(channels_a, channels_b, direction, conditional, **options)
         self.save_hyperparameters()
-        if latent < 1:
-            raise ValueError(f"latent is {latent}, but z has at least 1 dimension.")
-        if kl_warm_up < 0:
-            raise ValueError(f"kl_warm_up is {kl_warm_up}, but is a number of rounds.")
+        at_least(1, self, latent=latent)
+        at_least(0, self, kl_warm_up=kl_warm_up)
         adversarial = {"encoded": adversarial_encoded_weight, "random": adversarial_random_weight}
         self.adversarial_weights = {branch: weight for branch, weight in adversarial.items() if weight > 0}
         self.l1_weight = l1_weight

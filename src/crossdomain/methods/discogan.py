@@ -7,6 +7,7 @@ from typing import Any
 
 from torch.nn import functional as F
 
+from crossdomain.checks import at_least
 from crossdomain.method import Batch, NetworkFactory, Terms
 from crossdomain.methods.unpaired_gan import BOTH, UnpairedGAN
 from crossdomain.networks import DiscoCritic, DiscoGenerator
@@ -79,8 +80,8 @@ class DiscoGAN(UnpairedGAN):
             **options,
         )
         self.save_hyperparameters()
-        if update_interval < 2:
-            raise ValueError(f"update_interval is {update_interval}, but players take turns from 2 on.")
+        at_least(2, self, update_interval=update_interval)
+        at_least(0, self, starting_rate=starting_rate, rate=rate, rate_switch=rate_switch)
         self.starting_rate = starting_rate
         self.rate = rate
         self.rate_switch = rate_switch

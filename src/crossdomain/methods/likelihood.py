@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from crossdomain.checks import at_least
 from crossdomain.flows import Flow, bin_centre
 from crossdomain.losses import standard_logistic_log_prob, standard_normal_log_prob
 from crossdomain.method import Method
@@ -81,6 +82,7 @@ class Likelihood(Method):
                 ``p(x) ** (1 / temperature ** 2)`` if the flow's ``log_det`` is the same for all x, and not in general.
             size: height and width in pixels; those of the training images when left out. Vectors have none.
         """
+        at_least(1, self, n=n)
         shape: tuple[int, ...] = (n, self.channels[self.densities[0]])
         vectors, size = self.data_spec["levels"] is None, size or self.data_spec["image_size"]
         if size is None and not vectors:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from crossdomain.checks import at_least
 from crossdomain.method import Batch, NetworkFactory, Terms
 from crossdomain.methods.unpaired import Unpaired
 from crossdomain.methods.unpaired_gan import BOTH
@@ -65,8 +66,7 @@ class MUNIT(Unpaired):
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
-        if latent < 1:
-            raise ValueError(f"latent is {latent}, but a style has at least 1 dimension.")
+        at_least(1, self, latent=latent)
         self.latent = latent
         for domain, channels in self.channels.items():
             self.add_module(f"generator_{domain}", generator(channels, latent))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crossdomain.checks import at_least
 from crossdomain.method import Batch, Method
 
 
@@ -39,8 +40,7 @@ class RandomTranslation(Method):
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
-        if memory < 1:
-            raise ValueError(f"model.memory is {memory}, but at least 1 image of each domain is remembered.")
+        at_least(1, self, memory=memory, image_size=image_size)
         self.players = {}
         for domain, channels in self.channels.items():
             self.register_buffer(f"memory_{domain}", torch.zeros(memory, channels, image_size, image_size))

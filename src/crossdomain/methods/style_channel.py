@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crossdomain.checks import at_least
 from crossdomain.losses import capacity_bits
 from crossdomain.method import Batch, NetworkFactory, Terms
 from crossdomain.methods.unpaired_gan import BOTH, UnpairedGAN
@@ -52,8 +53,7 @@ class StyleChannel(UnpairedGAN):
         super().__init__(
             channels_a, channels_b, directions=BOTH, generator=generator, cycle_noise=cycle_noise, **options
         )
-        if min(cycle_noise, style_noise) < 0:
-            raise ValueError(f"cycle_noise is {cycle_noise} and style_noise {style_noise}, but both are 0 or more.")
+        at_least(0, self, cycle_noise=cycle_noise, style_noise=style_noise)
         self.style_noise = self.code_noise = style_noise
         self.test_noise = self.multimodal = test_noise
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from crossdomain.checks import at_least
 from crossdomain.method import Batch, NetworkFactory, Terms
 from crossdomain.methods.unpaired import Unpaired
 from crossdomain.networks import PatchCritic, ResNetGenerator
@@ -67,6 +68,7 @@ class UnpairedGAN(Unpaired):
         **options: Any,
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
+        at_least(0, self, feature_share=feature_share, cycle_noise=cycle_noise)
         self.directions = tuple(directions)
         both = set(self.directions) == set(BOTH)
         self.cycle_weights = {"a": cycle_weight_a * both, "b": cycle_weight_b * both}

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from crossdomain.checks import at_least
+
 
 class ConvClassifier(nn.Module):
     """A small classifier: three 3x3 convolutions with batch norm, two poolings, dropout, one linear layer.
@@ -19,6 +21,7 @@ class ConvClassifier(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, width: int = 32, dropout: float = 0.3) -> None:
         super().__init__()
+        at_least(1, self, out_channels=out_channels, width=width)
 
         def stage(channels: int, wider: int) -> list[nn.Module]:
             conv = nn.Conv2d(channels, wider, 3, padding=1, bias=False)
@@ -67,6 +70,7 @@ class StridedClassifier(nn.Module):
         hidden: int = 256,
     ) -> None:
         super().__init__()
+        at_least(1, self, width=width, layers=layers, grid=grid, hidden=hidden)
         widths = [in_channels, width, *[2 * width] * (layers - 1)]
         features: list[nn.Module] = []
         for channels, wider in pairwise(widths):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from crossdomain.checks import at_least
 from crossdomain.networks.initialization import initialize_normal, initialize_xavier
 from crossdomain.networks.norms import Norm, has_shift, make_norm, normalize_spectrally
 
@@ -38,6 +39,7 @@ class PatchCritic(nn.Module):
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
+        at_least(1, self, width=width, layers=layers)
         bias = not has_shift(norm)
         modules: list[nn.Module] = [
             nn.Conv2d(in_channels, width, 4, stride=2, padding=1),
@@ -86,6 +88,7 @@ class PixelCritic(nn.Module):
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
+        at_least(1, self, width=width)
         bias = not has_shift(norm)
         self.net = nn.Sequential(
             nn.Conv2d(in_channels, width, 1),
@@ -114,8 +117,7 @@ class CriticPyramid(nn.Module):
     def __init__(self, critics: Iterable[nn.Module]) -> None:
         super().__init__()
         self.critics = nn.ModuleList(critics)
-        if not self.critics:
-            raise ValueError("scales is 0, but at least 1 critic is needed.")
+        at_least(1, self, scales=len(self.critics))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(N, in_channels, H, W) to the logits of each scale, (N, out_channels, h, w)."""
@@ -153,6 +155,7 @@ class MultiScaleCritic(CriticPyramid):
         scales: int = 2,
         spectral_norm: bool = False,
     ) -> None:
+        at_least(1, self, width=width, layers=layers, scales=scales)
         super().__init__(
             PatchCritic(in_channels, out_channels, max(1, width >> scale), layers, norm) for scale in range(scales)
         )

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from crossdomain.checks import at_least
+
 
 class ConvDecoder(nn.Module):
     """A linear layer to 4x4 pixels, then transposed 4x4 convolutions that double them; batch norm, ReLU, at last tanh.
@@ -19,6 +21,7 @@ class ConvDecoder(nn.Module):
 
     def __init__(self, latent: int, out_channels: int, width: int = 32, layers: int = 2) -> None:
         super().__init__()
+        at_least(1, self, latent=latent, width=width, layers=layers)
         widths = [width * min(2**n, 4) for n in reversed(range(layers))]
         modules: list[nn.Module] = [nn.Linear(latent, 16 * widths[0]), nn.Unflatten(1, (widths[0], 4, 4))]
         for channels, narrower in pairwise(widths):

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from crossdomain.checks import at_least
 from crossdomain.networks.initialization import initialize_normal
 from crossdomain.networks.norms import normalize_spectrally
 
@@ -26,6 +27,7 @@ class DiscoGenerator(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, width: int = 64, layers: int = 4) -> None:
         super().__init__()
+        at_least(1, self, width=width)
         if not 2 <= layers <= 5:
             raise ValueError(f"layers is {layers}, but has to be 2 to 5.")
         halvings = min(layers, 4)
@@ -70,6 +72,7 @@ class DiscoCritic(nn.Module):
         self, in_channels: int, out_channels: int, width: int = 64, layers: int = 4, spectral_norm: bool = False
     ) -> None:
         super().__init__()
+        at_least(1, self, width=width, layers=layers)
         widths = [width * 2**n for n in range(layers)]
         first = nn.Sequential(nn.Conv2d(in_channels, width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True))
         self.stages = nn.ModuleList([first])

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from crossdomain.checks import at_least
 from crossdomain.networks.initialization import initialize_xavier
 from crossdomain.networks.norms import Norm, make_norm
 
@@ -63,6 +64,8 @@ class ResNetEncoder(_Encoder):
     def __init__(
         self, in_channels: int, latent: int, width: int = 64, blocks: int = 4, norm: Norm = "instance"
     ) -> None:
+        at_least(1, self, latent=latent, width=width)
+        at_least(0, self, blocks=blocks)
         widths = [width * min(4, n + 1) for n in range(blocks + 1)]
         features: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, stride=2, padding=1)]
         features += [_DownBlock(*pair, norm) for pair in pairwise(widths)]
@@ -86,6 +89,7 @@ class ConvEncoder(_Encoder):
     def __init__(
         self, in_channels: int, latent: int, width: int = 64, layers: int = 5, norm: Norm = "instance"
     ) -> None:
+        at_least(1, self, latent=latent, width=width, layers=layers)
         widths = [width * min(2**n, 4) for n in range(layers)]
         features: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         for channels, wider in pairwise(widths):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from crossdomain.checks import at_least
 from crossdomain.networks.concatenation import concatenate, memory_format
 from crossdomain.networks.initialization import initialize_xavier
 from crossdomain.networks.norms import Norm, make_norm
@@ -73,8 +74,8 @@ class LatentUNetGenerator(nn.Module):
         head: int = 0,
     ) -> None:
         super().__init__()
-        if levels < 2:
-            raise ValueError(f"levels is {levels}, but a U-Net has at least 2.")
+        at_least(1, self, latent=latent, width=width)
+        at_least(2, self, levels=levels)
         if inject not in ("all", "input"):
             raise ValueError(f"inject is {inject!r}, but has to be 'all' or 'input'.")
         self.total_stride = 2**levels

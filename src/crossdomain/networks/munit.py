@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from crossdomain.checks import at_least
 from crossdomain.networks.critics import CriticPyramid
 from crossdomain.networks.initialization import initialize_kaiming, initialize_normal
 from crossdomain.networks.norms import Norm, make_norm
@@ -63,6 +64,8 @@ class MUNITGenerator(nn.Module):
         hidden: int = 256,
     ) -> None:
         super().__init__()
+        at_least(1, self, latent=latent, width=width, blocks=blocks, hidden=hidden)
+        at_least(0, self, halvings=halvings, style_halvings=style_halvings)
         self.total_stride = 2**halvings
         widths = [width * 2**n for n in range(halvings + 1)]
         layers = _conv(channels, width, 7, norm="instance")
@@ -131,5 +134,6 @@ class MUNITCritic(CriticPyramid):
                 c = wider
             return nn.Sequential(*modules, nn.Conv2d(c, out_channels, 1))
 
+        at_least(1, self, width=width, layers=layers, scales=scales)
         super().__init__([critic() for _ in range(scales)])
         initialize_normal(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from crossdomain.checks import at_least
 from crossdomain.networks.initialization import initialize_normal
 from crossdomain.networks.norms import Norm, has_shift, make_norm
 
@@ -63,6 +64,8 @@ class ResNetGenerator(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        at_least(1, self, width=width)
+        at_least(0, self, blocks=blocks)
         bias = not has_shift(norm)
 
         def stage(conv: nn.Module, channels: int) -> list[nn.Module]:

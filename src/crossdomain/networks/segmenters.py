@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from crossdomain.checks import at_least
+
 
 class TimmSegmenter(nn.Module):
     """A feature pyramid (Lin et al., arXiv 1612.03144) on a backbone of the timm library.
@@ -34,6 +36,7 @@ class TimmSegmenter(nn.Module):
         pretrained: bool = False,
     ) -> None:
         super().__init__()
+        at_least(1, self, stages=stages, width=width)
         import timm  # takes a second to import, so only where it is used
 
         if not timm.is_model(name):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from crossdomain.checks import at_least
 from crossdomain.networks.concatenation import concatenate
 from crossdomain.networks.initialization import initialize_normal
 from crossdomain.networks.norms import Norm, make_norm
@@ -79,8 +80,8 @@ class UNetGenerator(nn.Module):
         head: int = 0,
     ) -> None:
         super().__init__()
-        if levels < 2:
-            raise ValueError(f"levels is {levels}, but a U-Net has at least 2.")
+        at_least(1, self, width=width)
+        at_least(2, self, levels=levels)
         self.total_stride = 2**levels
         self.upsample, self.head = upsample, head
         bias = norm == "instance"  # the official rule; the innermost convolution has none with batch norm either

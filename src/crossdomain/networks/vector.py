@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from crossdomain.checks import at_least
+
 
 class VectorNetwork(nn.Sequential):
     """Linear layers with ReLU between them.
@@ -19,6 +21,8 @@ class VectorNetwork(nn.Sequential):
     def __init__(
         self, in_channels: int, out_channels: int, width: int = 128, layers: int = 2, dropout: float = 0.0
     ) -> None:
+        at_least(1, self, width=width)
+        at_least(0, self, layers=layers)
         modules: list[nn.Module] = []
         for _ in range(layers):
             modules += [nn.Linear(in_channels, width), nn.ReLU(), nn.Dropout(dropout)]
