@@ -264,7 +264,7 @@ class Evaluation(Callback):
             truth = batch[f"truth_{target}"]
             self._metric("translation", direction, module).update(output, truth)
             if module.accepts_guide:
-                reconstruction = module.translate(images, direction, guide=truth)
+                reconstruction = module.translate(images, direction, guide=truth, seed=0)
                 self._metric("reconstruction", direction, module).update(reconstruction, truth)
             if target == _labels(module):
                 nearest = nearest_class(output, module.data_spec["palette"]["colours"])
@@ -406,7 +406,7 @@ class Evaluation(Callback):
             if f"truth_{target}" in batch:
                 truth = batch[f"truth_{target}"][: self.pictures]
                 if module.accepts_guide:
-                    rows.append(("  encoded\n  truth", module.translate(images, DIRECTIONS[source], guide=truth)))
+                    rows.append(("  encoded\n  truth", module.translate(images, DIRECTIONS[source], guide=truth, seed=0)))
                 rows.append(("  truth", truth))
             if DIRECTIONS[target] in module.directions and not module.guided:
                 rows.append((f"  back to\n  {names[source]}", module.translate(output, DIRECTIONS[target], seed=0)))
@@ -496,6 +496,18 @@ class Evaluation(Callback):
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the metrics of the test split."""
         self._finish(trainer, pl_module, "test")
+
+
+def logged_metric(trainer: Trainer, name: str, option: str) -> Tensor:
+    """The metric ``name`` of the latest validation, for the ``option`` that names it.
+
+    Raises:
+        ValueError: there is no such metric; those that there are are named.
+    """
+    if name not in trainer.callback_metrics:
+        known = sorted(metric for metric in trainer.callback_metrics if metric.startswith("val/"))
+        raise ValueError(f"{option} is {name!r}, but the validation has no such metric.\nIt has: {', '.join(known)}.")
+    return trainer.callback_metrics[name]
 
 
 def partners(others: Tensor, count: int) -> Tensor:
