@@ -1,7 +1,7 @@
-"""Runs that stop and go on in one process: ``python tests/stopped_runs.py [RUNS]`` counts how many end as whole ones do.
+"""Runs that stop and go on, in one process: ``python tests/stopped_runs.py [RUNS]`` counts how many end as whole ones.
 
-A small CycleGAN with dropout, batch norm, image pools, a schedule by epochs and a moving average trains for three epochs
-of ten rounds, on random images that are known by their numbers.
+A small CycleGAN with dropout, batch norm, image pools, a schedule by epochs and a moving average trains for three
+epochs of ten rounds, on random images that are known by their numbers.
 """
 
 import logging
@@ -35,7 +35,10 @@ class Numbered(LightningDataModule):
         generator = torch.Generator().manual_seed(0)
         shape = (IMAGES, 1, 8, 8)
         fields = [
-            {d: torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator), f"number_{d}": torch.arange(IMAGES)}
+            {
+                d: torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator),
+                f"number_{d}": torch.arange(IMAGES),
+            }
             for d in "ab"
         ]
         self.dataset = DomainImages(*fields)
@@ -43,7 +46,9 @@ class Numbered(LightningDataModule):
         self.workers = workers
 
     def _loader(self, training):
-        ranks = {} if self.trainer is None else {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
+        ranks = (
+            {} if self.trainer is None else {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
+        )
         sampler = DrawSampler(*self.dataset.lengths(), training=training, **ranks)
         return make_loader(self.dataset, sampler, batch_size=self.batch_size, num_workers=self.workers)
 

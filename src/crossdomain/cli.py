@@ -24,6 +24,10 @@ def _guarded(action: Callable[[], object]) -> None:
         action()
     except KeyboardInterrupt:
         sys.exit(130)
+    except SystemExit as ending:
+        if isinstance(ending.__context__, KeyboardInterrupt):  # of which Lightning makes status 1
+            sys.exit(130)
+        raise
     except Exception as error:
         if os.environ.get(DEBUG) or not _is_mistake(error):
             raise

@@ -406,7 +406,9 @@ class Evaluation(Callback):
             if f"truth_{target}" in batch:
                 truth = batch[f"truth_{target}"][: self.pictures]
                 if module.accepts_guide:
-                    rows.append(("  encoded\n  truth", module.translate(images, DIRECTIONS[source], guide=truth, seed=0)))
+                    rows.append(
+                        ("  encoded\n  truth", module.translate(images, DIRECTIONS[source], guide=truth, seed=0))
+                    )
                 rows.append(("  truth", truth))
             if DIRECTIONS[target] in module.directions and not module.guided:
                 rows.append((f"  back to\n  {names[source]}", module.translate(output, DIRECTIONS[target], seed=0)))

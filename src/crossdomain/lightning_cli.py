@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import re
 import sys
 import warnings
@@ -14,9 +15,10 @@ from typing import Any, Literal, NoReturn
 import torch
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -68,6 +70,10 @@ def shorten(message: str, parser: ArgumentParser) -> str:
     key = _as_given(keys[-1]) if keys else ""
     if match := re.search(r"Option '([\w.]+)' is not accepted", message):
         return f"There is no option {_as_given(match[1])}.\nNearest: {hub.near(match[1], _options_of_zoo())}."
+    if match := re.search(
+        r"Multiple subclasses with name (\w+)\. Give the full class path to avoid ambiguity: ([\w.]+)", message
+    ):
+        return f"{key}: several classes are called {match[1]}.\nGive the whole path, such as {match[2]}."
     if match := re.search(r"Expected a dot import path string: (\S+)|No module named '(\S+)'", message):
         wrong = match[1] or match[2]
         return f"{key}: there is no class {wrong!r}.\nNearest: {hub.near(wrong, _classes_for(key))}."
@@ -132,6 +138,20 @@ class ConfigBesideLogs(SaveConfigCallback):
             super().setup(trainer, pl_module, stage)
 
 
+class RunLogger(TensorBoardLogger):
+    """A TensorBoardLogger whose folder no other run has, also of those that were started at the same moment."""
+
+    def _get_next_version(self) -> int:
+        version = super()._get_next_version()
+        while rank_zero_only.rank == 0:  # the other processes of this run are told
+            try:
+                os.makedirs(os.path.join(self.root_dir, f"version_{version}"))
+                break
+            except FileExistsError:
+                version += 1
+        return version
+
+
 class ZooCLI(LightningCLI):
     """LightningCLI for any method and datamodule; channels go from the data to the method."""
 
@@ -163,6 +183,12 @@ class ZooCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, then turn names of the zoo into paths of checkpoints."""
+        # Lightning has a class of this name too, for methods with one optimizer.
+        args = [
+            re.sub(r"^(--[\w.]+=)?ReduceLROnPlateau$", r"\1torch.optim.lr_scheduler.ReduceLROnPlateau", a) for a in args
+        ]
+        self.args = args
+        self.resumed: dict[str, Any] | None = None
         self.config = parser.parse_args(args)
         config = self.config[self.config.subcommand]
         for name in ("channels_a", "channels_b"):
@@ -174,34 +200,62 @@ class ZooCLI(LightningCLI):
         self.init_from = None if config.init_from is None else hub.find_checkpoint(config.init_from)
 
     def _parse_ckpt_path(self) -> None:
-        """Take the method's options from the checkpoint, and say which given ones that replaces."""
+        """Take the method's options from the checkpoint, and say which given ones that replaces.
+
+        A training that goes on takes the options that stand on the command line itself, as long as the checkpoint's
+        weights fit.
+        """
         subcommand = self.config.subcommand
         path = self.config[subcommand].get("ckpt_path")
         if path is None or not Path(path).is_file():
             return
         # Lightning's own way knows nothing of arguments that came after the checkpoint.
-        given = serialization.arguments(serialization.read(path))
+        checkpoint = serialization.read(path)
+        given = serialization.arguments(checkpoint)
         model = {"class_path": given.pop("_class_path"), "dict_kwargs": given}
-        before = _flat(self.config[subcommand].get("model"))
+        before = _flat(self.parser.parse_args(self.args, defaults=False)[subcommand].get("model"))
+        # A checkpoint leaves out what is torch's default, where the values given would stay.
+        del self.config[subcommand]["model"]
         self.config = self.parser.parse_object({subcommand: {"model": model}}, self.config)
+        if subcommand == "fit":
+            stored, options = _flat(self.config.fit.model), _options_of_model(self.args)
+            self.config = self.parser.parse_args(["fit", *options], namespace=self.config)
+            names = {option.removeprefix("--model.").partition("=")[0].replace("init_args.", "") for option in options}
+            taken = {_shown(key): (stored.get(key, ...), value) for key, value in _flat(self.config.fit.model).items()}
+            new = {name: now for name, (before_, now) in taken.items() if name in names and before_ != now}
+            self.resumed = {"checkpoint": checkpoint, "new": new}
+            if new:
+                values = ", ".join(f"{key} {value}" for key, value in new.items())
+                print(f"resuming with options other than the checkpoint's: {values}", file=sys.stderr)
         after = _flat(self.config[subcommand].get("model"))
-        replaced = sorted(key for key in before if key in after and before[key] != after[key])
-        if replaced:
-            names = ", ".join(key.replace("init_args.", "") for key in replaced[:6])
+        if replaced := [_shown(key) for key, value in before.items() if key not in after or after[key] != value]:
+            names = ", ".join(dict.fromkeys(replaced))
             print(f"warning: the checkpoint's own options replace those given for: {names}", file=sys.stderr)
 
     def before_fit(self) -> None:
-        """Take the weights that ``--init_from`` names, and say which."""
+        """Take the weights that ``--init_from`` names, and say which; check that those of a checkpoint fit."""
         if self.init_from is not None:
             report = hub.init_from(self.model, self.init_from)
             if self.trainer.is_global_zero:
                 print(f"init_from {self.config.fit.init_from}: {report}", file=sys.stderr)
+        if self.resumed is not None and self.resumed["new"]:
+            _check_resumed(self.model, **self.resumed)
+        self.resumed = None
+
+    def after_fit(self) -> None:
+        """Say where the checkpoints are."""
+        for callback in self.trainer.checkpoint_callbacks if self.trainer.is_global_zero else []:
+            for name, attribute in (("last", "path"), ("last", "last_model_path"), ("best", "best_path")):
+                if path := getattr(callback, attribute, None):
+                    print(f"{name} checkpoint: {path}")
+            if isinstance(callback, ModelCheckpoint) and callback.best_model_path:
+                print(f"best checkpoint: {callback.best_model_path}")
 
     def instantiate_trainer(self, **options: Any) -> Trainer:
         """Log to ``runs/<recipe>`` and keep the last checkpoint, unless told otherwise."""
         config = self.config_init[self.subcommand]["trainer"]
         if config["logger"] in (None, True):
-            config["logger"] = TensorBoardLogger("runs", name=self.recipe, default_hp_metric=False)
+            config["logger"] = RunLogger("runs", name=self.recipe, default_hp_metric=False)
         callbacks = config["callbacks"] = list(config["callbacks"] or [])
         checkpointing = self.subcommand == "fit" and config["enable_checkpointing"] is not False
         if checkpointing and not any(isinstance(callback, Checkpoint) for callback in callbacks):
@@ -216,6 +270,37 @@ class ZooCLI(LightningCLI):
 def _recipe_name(args: list[str]) -> str:
     names = [Path(value).stem for flag, value in pairwise(args) if flag in ("--config", "-c")]
     return names[-1] if names else "run"
+
+
+def _options_of_model(args: list[str]) -> list[str]:
+    """Those of ``args`` that give options of the method, but for its class."""
+    found: list[str] = []
+    taking = False
+    for arg in args:
+        if arg.startswith("--"):
+            taking = arg.startswith("--model.")
+        if taking:
+            found.append(arg)
+    return found
+
+
+def _shown(key: str) -> str:
+    """An option of the method as one gives it: ``flow.width`` for ``init_args.flow.init_args.width``."""
+    return key.replace("init_args.", "").removesuffix("class_path").rstrip(".") or "model"
+
+
+def _check_resumed(method: Any, checkpoint: dict[str, Any], new: dict[str, Any]) -> None:
+    """Refuse new options of a resumed method that change its weights or what they are for."""
+    stored, own = checkpoint["state_dict"], method.state_dict()
+    misfit = sorted(stored.keys() ^ own.keys()) or [name for name in own if own[name].shape != stored[name].shape]
+    if misfit or "direction" in new:
+        what = (
+            f"The checkpoint's weights do not fit, {misfit[0]} first" if misfit else "The weights are of one direction"
+        )
+        raise ValueError(
+            f"{what}, so a training cannot go on with: {', '.join(f'model.{key}' for key in new)}.\n"
+            "Leave out what changes the networks, or start a new training from the weights with --init_from."
+        )
 
 
 def _flat(config: Namespace | None) -> dict[str, Any]:

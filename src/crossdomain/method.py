@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -80,8 +81,8 @@ class Method(LightningModule, ABC):
         optimizer: makes the optimizer of every player that has none of its own.
         schedule: makes the learning rate schedule of every player that has none of its own; None keeps rates constant.
         schedule_interval: what the schedules count, epochs or rounds (``step``).
-        schedule_monitor: the metric, such as ``val/mse_a2b``, that schedules of the class ReduceLROnPlateau follow; they
-            count validations, and nothing else.
+        schedule_monitor: the metric, such as ``val/mse_a2b``, that schedules of the class ReduceLROnPlateau follow;
+            they count validations, and nothing else.
         generator_optimizer: optimizer of the player ``generator``.
         critic_optimizer: optimizer of the player ``critic``.
         generator_schedule: schedule of the player ``generator``.
@@ -447,7 +448,9 @@ class Method(LightningModule, ABC):
 
     def on_validation_end(self) -> None:
         """Tell the schedules that follow a metric what it is now."""
-        plateaus = [c.scheduler for c in self.trainer.lr_scheduler_configs if isinstance(c.scheduler, ReduceLROnPlateau)]
+        plateaus = [
+            c.scheduler for c in self.trainer.lr_scheduler_configs if isinstance(c.scheduler, ReduceLROnPlateau)
+        ]
         if not plateaus or self.trainer.state.fn != "fit" or self.trainer.sanity_checking:
             return
         metric = logged_metric(self.trainer, self.schedule_monitor, "model.schedule_monitor")
@@ -530,7 +533,9 @@ class Method(LightningModule, ABC):
         return epochs if self.schedule_interval == "epoch" else epochs * int(self.trainer.num_training_batches)
 
     def _intervals_done(self) -> int:
-        return self.trainer.fit_loop.epoch_progress.current.processed if self.schedule_interval == "epoch" else self.rounds
+        return (
+            self.trainer.fit_loop.epoch_progress.current.processed if self.schedule_interval == "epoch" else self.rounds
+        )
 
     def _take_new_options(self, saved: Mapping[str, dict[str, Any]]) -> None:
         """Give optimizers this method's options, and make schedules anew, at the interval where they would stand.
@@ -556,8 +561,10 @@ class Method(LightningModule, ABC):
                 group.pop("initial_lr", None)
             config.scheduler = make_schedule(optimizer)
             if not isinstance(config.scheduler, ReduceLROnPlateau):
-                for _ in range(self._intervals_done()):
-                    config.scheduler.step()
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", ".*lr_scheduler.step.*")  # before the first optimizer.step
+                    for _ in range(self._intervals_done()):
+                        config.scheduler.step()
 
     def _warn_of_idle_schedules(self) -> None:
         """Say before training for how many of its last epochs a schedule leaves no learning rate."""
@@ -567,17 +574,19 @@ class Method(LightningModule, ABC):
         first, last = self._intervals_done(), self._intervals(epochs)
         if not first < last <= 200_000:  # one by one; a longer plan would keep the training waiting
             return
+        idle: dict[int, list[str]] = {}
         for player in self.players:
             make_schedule = self._factory(player, "schedule")
-            if make_schedule is None:
-                continue
-            idle = optimization.idle_intervals(self._factory(player, "optimizer"), make_schedule, first, last)
-            if idle:
-                unit = "epochs" if self.schedule_interval == "epoch" else "rounds"
+            if make_schedule is not None:
+                make = self._factory(player, "optimizer")
+                idle.setdefault(optimization.idle_intervals(make, make_schedule, first, last), []).append(player)
+        unit = "epochs" if self.schedule_interval == "epoch" else "rounds"
+        for count, players in idle.items():
+            if count:
                 rank_zero_warn(
-                    f"The schedule of {player} leaves a learning rate of 0 for the last {idle} of {last - first} {unit}: "
-                    "nothing is learned there. Give a longer schedule, such as a larger model.schedule.decay, or a lower "
-                    "trainer.max_epochs."
+                    f"The schedule of {' and '.join(players)} leaves a learning rate of 0 in the last {count} of "
+                    f"{last - first} {unit}, where nothing is learned. Give a longer schedule, such as a larger "
+                    "model.schedule.decay, or a lower trainer.max_epochs."
                 )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
@@ -689,7 +698,6 @@ class Method(LightningModule, ABC):
                     "image pools start empty and random states anew, so the run goes on, but not exactly."
                 )
 
-
     def _compare_options(self, checkpoint: dict[str, Any]) -> None:
         """Find out which optimizers and schedules are not those of the checkpoint; this method's own are taken then."""
         before, now = checkpoint.get("hyper_parameters", {}), self.hparams
@@ -706,9 +714,9 @@ class Method(LightningModule, ABC):
             anew |= self.players.keys()
         if not anew:
             return
-        states = iter(checkpoint["lr_schedulers"])
         scheduled = [player for player in self.players if chosen(before, player, "schedule") is not None]
-        self._saved_schedules = {player: state for player, state in zip(scheduled, states) if player not in anew}
+        stored = dict(zip(scheduled, checkpoint["lr_schedulers"], strict=True))
+        self._saved_schedules = {player: state for player, state in stored.items() if player not in anew}
         checkpoint["lr_schedulers"] = []
         for player, state in zip(self.players, checkpoint["optimizer_states"], strict=True):
             if player in self._with_new_options and not optimization.takes_state(

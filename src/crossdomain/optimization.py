@@ -60,12 +60,13 @@ def check_optimizer(optimizer: Optimizer, player: str) -> None:
         )
     if isinstance(optimizer, torch.optim.SparseAdam):
         raise ValueError(
-            f"The optimizer of {player} is {name}, which takes sparse gradients; those of networks are dense.\nUse Adam."
+            f"The optimizer of {player} is {name}, which takes sparse gradients; those of networks are dense.\n"
+            "Use Adam."
         )
 
 
 def takes_state(make: OptimizerFactory, state: Mapping[str, Any]) -> bool:
-    """Whether an optimizer that ``make`` makes can go on from ``state``, the ``state_dict`` of perhaps another class."""
+    """Whether an optimizer that ``make`` makes can go on from ``state``, a ``state_dict`` of perhaps another class."""
     if not state["state"]:
         return True
     parameter = nn.Parameter(torch.zeros(1))

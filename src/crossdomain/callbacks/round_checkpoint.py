@@ -88,7 +88,7 @@ class RoundCheckpoint(Checkpoint):
         self._saved_round = trainer.lightning_module.rounds
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Save after every ``every_n_rounds`` rounds, and when told to end; an epoch's last batch goes with the epoch."""
+        """Save after every ``every_n_rounds`` rounds and when told to end; the last of an epoch goes with it."""
         if epoch_finished(trainer):
             return
         ending = self._told_to_end(trainer)
