@@ -166,6 +166,12 @@ def make_loader(dataset: Dataset, sampler: DrawSampler, **options: Any) -> DataL
     )
 
 
+def images_of(dataset: Any, domain: str, indices: Sequence[int]) -> Tensor:
+    """Images (N, C, H, W) of ``domain``, ``a`` or ``b``, by their indices in a split."""
+    chosen = [(index, ABSENT) if domain == "a" else (ABSENT, index) for index in indices]
+    return dataset.__getitems__([Draw(0, position, *pair) for position, pair in enumerate(chosen)])[domain]
+
+
 def _as_it_is(batch: dict) -> dict:
     return batch
 

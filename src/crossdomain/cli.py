@@ -29,8 +29,12 @@ def _guarded(action: Callable[[], object]) -> None:
             sys.exit(130)
         raise
     except Exception as error:
-        if os.environ.get(DEBUG) or not _is_mistake(error):
+        if os.environ.get(DEBUG) or not (_is_mistake(error) or _is_loss(error)):
             raise
+        if _is_loss(error):
+            error = RuntimeError(
+                "Another process of this run has ended, so this one ends too. Its own message says why."
+            )
         while isinstance(error.__cause__, ValueError) and "Union subtypes" in str(error):
             error = error.__cause__  # jsonargparse wraps what a constructor raised
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -42,6 +46,12 @@ def _is_mistake(error: Exception) -> bool:
     # Lightning's own refusals have a class of their own, looked up by name to keep this module light.
     names = {cls.__name__ for cls in type(error).__mro__}
     return isinstance(error, (ValueError, OSError, FloatingPointError)) or "MisconfigurationException" in names
+
+
+def _is_loss(error: Exception) -> bool:
+    """Whether a process of a training by several was gone when this one waited for it."""
+    names = {cls.__name__ for cls in type(error).__mro__}
+    return bool(names & {"DistBackendError", "DistNetworkError", "DistStoreError"}) or "gloo/" in str(error)
 
 
 def _with_recipes(args: list[str]) -> list[str]:

@@ -7,6 +7,8 @@ import logging
 import os
 import re
 import sys
+import threading
+import time
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -380,12 +382,27 @@ def parse_comparison(args: list[str]) -> Namespace:
     return parser.instantiate_classes(options)
 
 
+def _end_with_launcher() -> None:
+    """Let this process end when the one that started it is gone, also while it waits for an answer from there."""
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(2)
+        print("error: The process that started this one is gone, so this one ends too.", file=sys.stderr)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="end-with-launcher").start()
+
+
 def run(args: list[str]) -> ZooCLI:
     """Run the command with these arguments; recipes are paths here.
 
     Returns:
         The command, with its ``trainer``, ``model`` and ``datamodule``.
     """
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        _end_with_launcher()
     for message in NOISE:
         warnings.filterwarnings("ignore", message)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "litlogger" not in record.msg)

@@ -6,7 +6,7 @@ import inspect
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -20,7 +20,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from crossdomain import optimization, progress, serialization
-from crossdomain.evaluation import Evaluation, clamped, logged_metric, partners
+from crossdomain.evaluation import Evaluation, Places, clamped, logged_metric, partners
+from crossdomain.noise import Noise
 from crossdomain.objectives import Objective
 from crossdomain.optimization import OptimizerFactory, ScheduleFactory, adam
 from crossdomain.pool import ImagePool
@@ -234,8 +235,8 @@ class Method(LightningModule, ABC):
         state; skipped when training resumes. Weights that are ``pretrained`` stay as they are.
         """
 
-    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
-        """One output for each image; ``noise`` is a generator on the images' device where ``multimodal``."""
+    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Noise | None) -> Tensor:
+        """One output for each image; ``noise`` draws for each of them where ``multimodal``, and is None elsewhere."""
         raise ValueError(f"{type(self).__name__} does not translate.")
 
     # --- using it ----------------------------------------------------------------------------------------------
@@ -249,6 +250,7 @@ class Method(LightningModule, ABC):
         guide: Tensor | None = None,
         samples: int = 1,
         seed: int | None = None,
+        indices: Sequence[int] | None = None,
     ) -> Tensor:
         """Move images to the other domain, noise-free and unclamped.
 
@@ -259,6 +261,8 @@ class Method(LightningModule, ABC):
             guide: images of the other domain, one for each input, where the method is ``guided`` or ``accepts_guide``.
             samples: outputs for each input; more than one where the method is ``multimodal``.
             seed: decides which outputs a multimodal method draws; the global generator does when left out.
+            indices: which image of its data set each of ``images`` is, by which it has draws of its own; its place in
+                ``images`` when left out. Outputs then do not depend on which images are translated together.
 
         Returns:
             (N, C, H, W), or (N, samples, C, H, W) when ``samples`` is more than 1.
@@ -285,8 +289,8 @@ class Method(LightningModule, ABC):
             raise ValueError(f"{name} gives one output for an input, but samples is {samples}.")
         noise = None
         if self.multimodal:
-            noise = torch.Generator(images.device)
-            noise.manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
+            seed = int(torch.randint(2**62, ())) if seed is None else seed
+            noise = Noise(seed, range(len(images)) if indices is None else indices, images.device)
         size = images.shape[2:]
         images = self._padded(images)
         guide = None if guide is None else self._padded(guide)
@@ -621,18 +625,26 @@ class Method(LightningModule, ABC):
 
     test_step = validation_step
 
+    def on_predict_start(self) -> None:
+        """Begin to count."""
+        self._places = Places(self.trainer)
+
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Translations of the batch by direction: (N, C, H, W) each, in [-1, 1], or (N, D).
 
-        A method that needs guides takes the images of the other domain, at the same places of the batch.
+        A method that needs guides takes the images of the other domain that have the same numbers in the data set. One
+        that draws draws for each image, by the seed that the process began with.
         """
         outputs = {}
+        indices = self._places.next(batch)
         for direction in self.directions:
-            images, others = (batch.get(domain) for domain in direction.split("2"))
-            if images is None or (self.guided and others is None):
+            source, target = direction.split("2")
+            guide = partners(batch, target, indices[source], self.trainer) if self.guided else None
+            if source not in batch or (self.guided and guide is None):
                 continue
-            guide = partners(others, len(images)) if self.guided else None
-            outputs[direction] = clamped(self.translate(images, direction, guide=guide))
+            seed = torch.initial_seed()
+            translated = self.translate(batch[source], direction, guide=guide, seed=seed, indices=indices[source])
+            outputs[direction] = clamped(translated)
         return outputs
 
     # --- checkpoints -------------------------------------------------------------------------------------------
