@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -136,19 +137,19 @@ class ResumableLoader(DataLoader):
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Let the next iteration begin with the position after those of ``state``.
 
-        Older states count batches of one process.
-
-        Raises:
-            ValueError: the data has another number of images than before.
+        Older states count batches of one process. Where the data has another number of images than before, the epoch
+        starts anew, with a warning.
         """
-        total = state.get("total", self.sampler.total)
-        if total != self.sampler.total:
-            raise ValueError(
-                f"The checkpoint stopped within an epoch of {total} images, but an epoch of this data has "
-                f"{self.sampler.total}.\nResume on the same data, or start anew from its weights with --init_from."
-            )
         self.sampler.set_epoch(state["epoch"])
         self._start = state["positions"] if "positions" in state else state["batches"] * self._stride
+        total = state.get("total", self.sampler.total)
+        if total != self.sampler.total:
+            self._start = 0
+            warnings.warn(
+                f"The checkpoint stopped within an epoch of {total} images, but this data has {self.sampler.total}: "
+                "the epoch starts anew.",
+                stacklevel=2,
+            )
 
     def batches_done(self, batches: int) -> int:
         """How many of an epoch's ``batches`` are done at the place that was loaded; it may lie within one of them."""
