@@ -9,7 +9,7 @@ from lightning.pytorch import LightningDataModule
 
 from crossdomain.datamodules import DomainImages, DrawSampler, make_loader
 from crossdomain.evaluation import Evaluation, Places
-from crossdomain.methods import RIFT, BiCycleGAN, MUNIT, Pix2Pix, RandomTranslation
+from crossdomain.methods import MUNIT, RIFT, BiCycleGAN, Pix2Pix, RandomTranslation
 from crossdomain.networks import (
     ConvEncoder,
     LatentUNetGenerator,
