@@ -240,12 +240,19 @@ class ZooCLI(LightningCLI):
             report = hub.init_from(self.model, self.init_from)
             if self.trainer.is_global_zero:
                 print(f"init_from {self.config.fit.init_from}: {report}", file=sys.stderr)
-        if self.resumed is not None and self.resumed["new"]:
-            _check_resumed(self.model, **self.resumed)
-        self.resumed = None
+        if self.resumed is not None:
+            if self.resumed["new"]:
+                _check_resumed(self.model, **self.resumed)
+            self.resumed = {"rounds": self.resumed["checkpoint"]["crossdomain"]["rounds"]}  # release memory
 
     def after_fit(self) -> None:
-        """Say where the checkpoints are."""
+        """Say where the checkpoints are, or that nothing was left to do."""
+        if self.resumed is not None and self.resumed["rounds"] == self.model.rounds:
+            print(
+                f"nothing was trained: the checkpoint has done {self.trainer.current_epoch} epochs and "
+                f"{self.model.rounds} rounds already. Raise trainer.max_epochs, or the other budget.",
+                file=sys.stderr,
+            )
         for callback in self.trainer.checkpoint_callbacks if self.trainer.is_global_zero else []:
             for name, attribute in (("last", "path"), ("last", "last_model_path"), ("best", "best_path")):
                 if path := getattr(callback, attribute, None):
