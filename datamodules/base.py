@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from .loading import DrawSampler, make_loader
+from .loading import DrawSampler, FixedDraws, make_loader
 
 
 class DomainData(LightningDataModule):
@@ -112,7 +112,8 @@ class DomainData(LightningDataModule):
     def _loader(self, name: str) -> DataLoader:
         dataset, training = self.splits[name], name == "train"
         world_size, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
-        sampler = DrawSampler(
+        fixed = self.trainer is not None and self.trainer.overfit_batches > 0
+        sampler = (FixedDraws if fixed else DrawSampler)(
             *dataset.lengths(),
             training=training,
             paired=dataset.paired,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, get_worker_info
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler, get_worker_info
 
 ABSENT = -1
 
@@ -63,11 +64,15 @@ class DrawSampler(DistributedSampler):
         self.paired = paired
         self.first = 0
 
+    def remaining(self, first: int) -> int:
+        """Positions of this rank in one epoch whose first ``first`` positions, of all ranks, are done."""
+        if self.training:
+            return (self.total - first) // self.num_replicas
+        return len(range(first + self.rank, self.total, self.num_replicas))
+
     def __len__(self) -> int:
         """Positions of this rank in one epoch."""
-        if self.training:
-            return self.total // self.num_replicas
-        return len(range(self.rank, self.total, self.num_replicas))
+        return self.remaining(0)
 
     def _order(self, length: int, generator: torch.Generator) -> Tensor:
         if not self.training:
@@ -80,15 +85,24 @@ class DrawSampler(DistributedSampler):
         return torch.cat([torch.randperm(length, generator=generator) for _ in range(rounds)])[: self.total]
 
     def __iter__(self) -> Iterator[Draw]:
-        """This rank's draws of the current epoch, from position ``first`` on; ``first`` is then 0 again."""
+        """This rank's draws of the current epoch, after the ``first`` positions of all ranks; that is then 0 again."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order_a = self._order(self.lengths[0], generator)
         order_b = order_a if self.paired else self._order(self.lengths[1], generator)
-        mine = range(self.rank, self.total, self.num_replicas)[: len(self)]
         first, self.first = self.first, 0
         epoch = self.epoch
-        for position in mine[first:]:
+        for position in range(first + self.rank, self.total, self.num_replicas)[: self.remaining(first)]:
             yield Draw(epoch, position, int(order_a[position]), int(order_b[position]))
+
+
+class FixedDraws(DrawSampler, SequentialSampler):
+    """Draws the same positions in the same order in every epoch, for ``overfit_batches``.
+
+    Lightning replaces samplers that shuffle there, and asks for a SequentialSampler to know the others.
+    """
+
+    def set_epoch(self, epoch: int) -> None:
+        """Nothing: all epochs are alike."""
 
 
 class _Reporting(Dataset):
@@ -110,9 +124,14 @@ class _Reporting(Dataset):
 
 
 class DrawLoader(DataLoader):
-    """A DataLoader over draws; what its dataset raises is raised as it is, also from a loading process."""
+    """A DataLoader over draws; what its dataset raises is raised as it is, also from a loading process.
+
+    Attributes:
+        source: the dataset.
+    """
 
     def __init__(self, dataset: Dataset, sampler: DrawSampler, **options: Any) -> None:
+        self.source = dataset
         super().__init__(_Reporting(dataset), sampler=sampler, **options)
 
     def __iter__(self) -> Iterator[dict]:
@@ -124,29 +143,55 @@ class DrawLoader(DataLoader):
 
 
 class ResumableLoader(DrawLoader):
-    """A DataLoader over draws whose place in the epoch can be saved and found again; takes DataLoader's arguments."""
+    """A DataLoader over draws whose place in the epoch can be saved and found again; takes DataLoader's arguments.
+
+    The place is counted in positions of the epoch, those of all processes, and not in batches: a run of other batches
+    or another number of processes goes on with the very next images.
+    """
 
     def __init__(self, dataset: Dataset, sampler: DrawSampler, **options: Any) -> None:
         super().__init__(dataset, sampler=sampler, **options)
-        self._delivered = 0
+        self._position = 0
         self._start = 0
+
+    @property
+    def _stride(self) -> int:
+        """Positions that one batch of every process takes together."""
+        return self.batch_size * self.sampler.num_replicas
 
     def __iter__(self) -> Iterator[dict]:
         """Batches of the current epoch, from the place that was loaded on."""
-        self._delivered, self._start = self._start, 0
-        self.sampler.first = self._delivered * self.batch_size
+        self._position, self._start = self._start, 0
+        self.sampler.first = self._position
         for batch in super().__iter__():
-            self._delivered += 1
+            self._position += self._stride
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """The epoch, and how many of its batches have been handed out."""
-        return {"epoch": self.sampler.epoch, "batches": self._delivered}
+        """The epoch, its length, and how many of its positions have been handed out, to all processes together."""
+        return {"epoch": self.sampler.epoch, "positions": self._position, "total": self.sampler.total}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Let the next iteration begin with the batch after those of ``state``; a finished epoch starts afresh."""
+        """Let the next iteration begin with the position after those of ``state``.
+
+        Older states count batches of one process. Where the data has another number of images than before, the epoch
+        starts anew, with a warning.
+        """
         self.sampler.set_epoch(state["epoch"])
-        self._start = state["batches"] % len(self)
+        self._start = state["positions"] if "positions" in state else state["batches"] * self._stride
+        total = state.get("total", self.sampler.total)
+        if total != self.sampler.total:
+            self._start = 0
+            warnings.warn(
+                f"The checkpoint stopped within an epoch of {total} images, but this data has {self.sampler.total}: "
+                "the epoch starts anew.",
+                stacklevel=2,
+            )
+
+    def batches_done(self, batches: int) -> int:
+        """How many of an epoch's ``batches`` are done at the place that was loaded; it may lie within one of them."""
+        left = self.sampler.remaining(self._start) // self.batch_size
+        return min(max(self._start // self._stride, batches - left), batches)
 
 
 def make_loader(dataset: Dataset, sampler: DrawSampler, **options: Any) -> DataLoader:
@@ -157,6 +202,12 @@ def make_loader(dataset: Dataset, sampler: DrawSampler, **options: Any) -> DataL
     return make(
         dataset, sampler=sampler, collate_fn=_as_it_is, generator=generator, drop_last=sampler.training, **options
     )
+
+
+def images_of(dataset: Any, domain: str, indices: Sequence[int]) -> Tensor:
+    """Images (N, C, H, W) of ``domain``, ``a`` or ``b``, by their indices in a split."""
+    chosen = [(index, ABSENT) if domain == "a" else (ABSENT, index) for index in indices]
+    return dataset.__getitems__([Draw(0, position, *pair) for position, pair in enumerate(chosen)])[domain]
 
 
 def _as_it_is(batch: dict) -> dict:

@@ -154,5 +154,5 @@ class OneWay(Method):
         return {"gan": self.objective.generator(self.critic(out["fake"])), "latent": latent}
 
     def _translate(self, images, direction, guide, noise):
-        z = torch.randn(images[:, :1].shape, generator=noise, device=images.device)
+        z = noise.normal(1, *images.shape[2:])
         return self.net(torch.cat([images, z], 1))

@@ -1,7 +1,11 @@
 """The commands, as a user types them."""
 
+import os
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +15,10 @@ from PIL import Image
 
 import crossdomain
 from crossdomain import hub, serialization
+from crossdomain.cli import _guarded, main
 from crossdomain.cli import crossdomain as crossdomain_command
-from crossdomain.cli import main
 from crossdomain.datamodules import Digits
+from crossdomain.lightning_cli import RunLogger, _end_with_launcher
 from crossdomain.objectives import Wasserstein
 
 QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1",
@@ -103,11 +108,104 @@ def test_resume_goes_on_and_says_what_it_replaces(capsys):
     again = serialization.read("runs/alignflow/version_1/checkpoints/last.ckpt")
     assert again["crossdomain"]["rounds"] == 4
     assert again["hyper_parameters"]["flow"]["init_args"]["width"] == 8
+    assert again["hyper_parameters"]["pool_size"] == 3
+    printed = capsys.readouterr()
+    assert "resuming with options other than the checkpoint's: pool_size 3\n" in printed.err
+    assert "warning: the checkpoint's own options replace those given for: flow.width\n" in printed.err
+    assert printed.out.splitlines()[-1] == "last checkpoint: runs/alignflow/version_1/checkpoints/last.ckpt"
+
+
+def rates(version):
+    states = serialization.read(f"runs/alignflow/version_{version}/checkpoints/last.ckpt")["optimizer_states"]
+    return [state["param_groups"][0]["lr"] for state in states]
+
+
+def test_a_resumed_run_takes_the_options_of_the_command_line(capsys):
+    slim = ["--model.flow.width", "4", "--model.critic.width", "4", "--data.batch_size", "8"]
+    short = ["--model.schedule.constant", "1", "--model.schedule.decay", "0"]
+    lightning("fit", "--config", "alignflow", *slim, *short, *QUICK)
+    resume = ["fit", "--config", "alignflow", "--ckpt_path", "runs/alignflow/version_0/checkpoints/last.ckpt"]
+    resume += ["--data.batch_size", "8", *QUICK, "--trainer.max_epochs", "2"]
+    with pytest.warns(UserWarning, match="leaves a learning rate of 0 in the last 1 of 1 epochs"):
+        lightning(*resume)
+    assert rates(1) == [0, 0]
+    replaced = "critic.width, flow.width, schedule.constant, schedule.decay"
     warning = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("warning:"))
-    assert "model" not in warning
-    assert "pool_size" in warning
-    assert "flow.width" in warning
-    assert "class_path" not in warning
+    assert sorted(warning.partition("given for: ")[2].split(", ")) == replaced.split(", ")
+    lightning(*resume, "--model.schedule.decay=9", "--model.optimizer.lr", "0.5")
+    assert rates(2) == pytest.approx([0.5 * 0.8] * 2)
+    assert "checkpoint's: optimizer.lr 0.5, schedule.decay 9\n" in capsys.readouterr().err
+    lightning(*resume, "--model.schedule", "null", "--model.optimizer", "SGD", "--model.optimizer.lr", "0.25")
+    assert rates(3) == [0.25, 0.25]
+    with pytest.raises(SystemExit) as ending:
+        lightning(*resume, "--model.flow.width", "5")
+    assert ending.value.code == 1
+    error = capsys.readouterr().err.partition("error: ")[2].splitlines()
+    assert len(error) == 2
+    assert error[0].endswith("so a training cannot go on with: model.flow.width.")
+    lightning(*resume, "--trainer.max_epochs", "1")
+    assert "nothing was trained: the checkpoint has done 1 epochs and 2 rounds already" in capsys.readouterr().err
+    resume[2] = "cyclegan"  # the recipe of another method: what it gives is replaced, all of it
+    lightning(*resume)
+    warning = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("warning:"))
+    named = warning.partition("given for: ")[2].split(", ")
+    assert {"model", "generator", "generator.width", "generator.norm", "identity_weight"} <= set(named)
+
+
+def test_runs_that_start_together_have_folders_of_their_own(tmp_path):
+    barrier = threading.Barrier(8)
+
+    def start(_):
+        logger = RunLogger(tmp_path, name="recipe")
+        barrier.wait()
+        return logger.version
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(start, range(8))) == list(range(8))
+    assert RunLogger(tmp_path, name="recipe").version == 8
+
+
+def test_the_loss_of_another_process_is_one_line(capsys):
+    def lost():
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:545] Read error: Connection reset by peer")
+
+    with pytest.raises(SystemExit) as ending:
+        _guarded(lost)
+    assert ending.value.code == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "error: Another process of this run has ended, so this one ends too. Its own message says why."
+    ]
+
+
+def test_a_process_ends_with_the_one_that_started_it():
+    read, write = os.pipe()
+    launcher = os.fork()
+    if launcher == 0:
+        if os.fork() == 0:
+            os.dup2(write, 2)
+            _end_with_launcher()
+            time.sleep(60)
+        time.sleep(0.5)
+        os._exit(0)
+    os.close(write)
+    os.waitpid(launcher, 0)
+    with os.fdopen(read) as stream:
+        assert stream.read() == "error: The process that started this one is gone, so this one ends too.\n"
+
+
+@pytest.mark.parametrize("interrupted", [KeyboardInterrupt, None])
+def test_an_interrupt_is_status_130(interrupted):
+    def lightnings_way():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            if interrupted:
+                raise
+            sys.exit(1)
+
+    with pytest.raises(SystemExit) as ending:
+        _guarded(lightnings_way)
+    assert ending.value.code == 130
 
 
 def test_resume_from_before_an_argument_came(capsys):

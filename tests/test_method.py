@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 from conformance import Guided, OneWay, SingleDomain, ThreePlayers
+from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 
 from crossdomain import serialization
@@ -86,6 +87,79 @@ def test_gradient_clip_bounds_the_update(trainer, tensors):
     method = ThreePlayers(2, optimizer=SGD, gradient_clip=0.5)
     trainer().fit(method, tensors({"a": torch.randn(8, 2) + 30}, {"b": torch.randn(8, 2)}, batch_size=8))
     assert method.private_a.mean.data.norm() == pytest.approx(0.1 * 0.5, rel=1e-4)
+
+
+def gradient_norms(trainer, tensors, precision, optimizer, clip):
+    """The norm of each player's gradient as its optimizer takes it, over the factor of a scaler that it has still."""
+    norms = []
+    method = ThreePlayers(2, optimizer=optimizer, density_a_optimizer=optimizer, gradient_clip=clip)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10) if precision == "16-mixed" else None
+    chosen = {"plugins": [MixedPrecision(precision, "cpu", scaler)]} if scaler else {"precision": precision}
+
+    def spied(step):
+        def wrapper(self, *args, **kwargs):
+            gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
+            if "closure" in kwargs and kwargs["closure"] is not None:
+                kwargs["closure"]()  # Lightning clips there
+                kwargs["closure"] = None
+            norm = torch.cat([gradient.flatten().double() for gradient in gradients]).norm()
+            scale = getattr(self, "grad_scale", None)
+            norms.append(float(norm / (1 if scale is None else scale)))
+            return step(self, *args, **kwargs)
+
+        return wrapper
+
+    cls = optimizer.func
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cls, "step", spied(cls.step))
+        data = tensors({"a": torch.randn(8, 2) + 30}, {"b": torch.randn(8, 2) - 20}, batch_size=8)
+        trainer(limit_val_batches=0, **chosen).fit(method, data)
+    return norms
+
+
+@pytest.mark.parametrize("precision", ["32-true", "64-true", "bf16-mixed", "bf16-true", "16-mixed"])
+@pytest.mark.parametrize("fused", [True, False])
+def test_gradient_clip_works_in_every_precision(precision, fused, trainer, tensors):
+    optimizer = partial(torch.optim.Adam, lr=0.1, fused=fused)
+    whole = gradient_norms(trainer, tensors, precision, optimizer, None)
+    clipped = gradient_norms(trainer, tensors, precision, optimizer, 0.5)
+    assert len(whole) == len(clipped) == 3
+    assert min(whole) > 5
+    assert clipped == pytest.approx([0.5] * 3, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        (torch.optim.LBFGS, "density_a is LBFGS, which computes the loss several times"),
+        (torch.optim.SparseAdam, "density_a is SparseAdam, which takes sparse gradients"),
+    ],
+)
+def test_optimizers_that_cannot_move_a_player_are_refused(optimizer, message):
+    with pytest.raises(ValueError, match=f"The optimizer of {message}"):
+        ThreePlayers(2, optimizer=SGD, density_a_optimizer=optimizer).configure_optimizers()
+
+
+def test_a_schedule_may_follow_a_metric(trainer, tensors):
+    plateau = partial(torch.optim.lr_scheduler.ReduceLROnPlateau, patience=0, factor=0.1)
+    values = iter([9.0, 8.0, 8.5, 7.0, 7.5])
+    method = ThreePlayers(2, optimizer=SGD, generator_schedule=plateau, schedule_monitor="val/own")
+    method.on_validation_epoch_end = lambda: method.log("val/own", next(values))
+    run = trainer(max_epochs=5, limit_val_batches=1)
+    run.fit(method, tensors({"a": torch.randn(8, 2)}, {"b": torch.randn(8, 2)}))
+    assert [o.param_groups[0]["lr"] for o in run.optimizers] == pytest.approx([0.1, 0.1 * 0.1**2, 0.1])
+
+
+def test_a_schedule_that_follows_a_metric_says_what_it_lacks(trainer, tensors):
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
+    data = tensors({"a": torch.randn(8, 2)}, {"b": torch.randn(8, 2)})
+    with pytest.raises(
+        ValueError, match=r"of density_a is ReduceLROnPlateau.*none is named.\nGive model.schedule_monitor"
+    ):
+        trainer().fit(ThreePlayers(2, optimizer=SGD, schedule=plateau), data)
+    method = ThreePlayers(2, optimizer=SGD, schedule=plateau, schedule_monitor="val/mse")
+    with pytest.raises(ValueError, match=r"model.schedule_monitor is 'val/mse', but the validation has no such metric"):
+        trainer(limit_val_batches=1).fit(method, data)
 
 
 def test_accumulation_averages_rounds(trainer, tensors):

@@ -3,6 +3,7 @@
 import os
 import pickle
 import random
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -196,6 +197,26 @@ def test_damaged_foreign_and_missing_files(saved, tmp_path):
         serialization.read(path)
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         serialization.read(tmp_path / "nothing.ckpt")
+
+
+def test_flipped_bytes_are_found_by_the_checksums(saved):
+    path = saved(small_alignflow())
+    whole, generator = path.read_bytes(), random.Random(0)
+    stored = serialization.read(path)
+    for _ in range(40):  # each hits something else: weights, the pickle, names, padding between them
+        damaged = bytearray(whole)
+        damaged[generator.randrange(len(whole))] ^= 1 << generator.randrange(8)
+        path.write_bytes(damaged)
+        with suppress(ValueError):  # where nothing is refused, what was hit holds nothing
+            again = serialization.read(path)
+            assert again["hyper_parameters"] == stored["hyper_parameters"]
+            assert all(torch.equal(value, stored["state_dict"][name]) for name, value in again["state_dict"].items())
+    damaged = bytearray(whole)
+    start = len(whole) // 2
+    damaged[start : start + 200] = bytes(255 - byte for byte in damaged[start : start + 200])
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match="cannot be read as a checkpoint: it is damaged"):
+        serialization.read(path)
 
 
 def test_weights_that_do_not_fit_are_refused_in_one_line(saved):

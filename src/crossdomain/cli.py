@@ -30,9 +30,17 @@ def _guarded(action: Callable[[], object]) -> None:
         action()
     except KeyboardInterrupt:
         sys.exit(130)
+    except SystemExit as ending:
+        if isinstance(ending.__context__, KeyboardInterrupt):  # of which Lightning makes status 1
+            sys.exit(130)
+        raise
     except Exception as error:
-        if os.environ.get(DEBUG) or not _is_mistake(error):
+        if os.environ.get(DEBUG) or not (_is_mistake(error) or _is_loss(error)):
             raise
+        if _is_loss(error):
+            error = RuntimeError(
+                "Another process of this run has ended, so this one ends too. Its own message says why."
+            )
         print("error: " + _worded(reason(error)), file=sys.stderr)
         sys.exit(1)
 
@@ -60,6 +68,12 @@ def _is_mistake(error: Exception) -> bool:
         or bool(names & {"MisconfigurationException", "OutOfMemoryError"})
         or "can't allocate memory" in str(error)
     )
+
+
+def _is_loss(error: Exception) -> bool:
+    """Whether a process of a training by several was gone when this one waited for it."""
+    names = {cls.__name__ for cls in type(error).__mro__}
+    return bool(names & {"DistBackendError", "DistNetworkError", "DistStoreError"}) or "gloo/" in str(error)
 
 
 def _with_recipes(args: list[str]) -> list[str]:

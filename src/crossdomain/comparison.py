@@ -234,5 +234,5 @@ def _add_columns(
         if method.guided:
             if target not in batch:
                 continue
-            guide = partners(batch[target], len(images))
+            guide = partners(batch, target, range(len(images)))
         shown.append((name, method.translate(images.to(method.device), direction, guide=guide, seed=0).cpu()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torchmetrics import MeanMetric, Metric
 
 from crossdomain import serialization
 from crossdomain.checks import at_least
+from crossdomain.datamodules.loading import images_of
 from crossdomain.flows import dequantize
 from crossdomain.grid import labelled_grid, scatter_plots
 from crossdomain.headlines import headlines
@@ -141,6 +142,7 @@ class Evaluation(Callback):
         self._metrics: dict[tuple[str, str], Metric] = {}
         self._grid: Tensor | None = None
         self._hyperparameters_logged = False
+        self._places: Places | None = None
 
     # --- measuring ---------------------------------------------------------------------------------------------
 
@@ -218,6 +220,8 @@ class Evaluation(Callback):
 
     @torch.no_grad()
     def _measure(self, module: Any, batch: dict[str, Any]) -> None:
+        self._places = self._places or Places(module.trainer)
+        indices = self._places.next(batch)
         for source, target in (("a", "b"), ("b", "a")):
             direction, images = DIRECTIONS[source], batch.get(source)
             if direction in module.directions and target in batch:
@@ -225,9 +229,9 @@ class Evaluation(Callback):
             if images is None:
                 continue
             if direction in module.directions:
-                guide = self._guide(module, batch, target, len(images))
+                guide = partners(batch, target, indices[source], module.trainer) if module.guided else None
                 if not module.guided or guide is not None:
-                    self._measure_direction(module, batch, direction, guide)
+                    self._measure_direction(module, batch, direction, guide, indices[source])
             back = DIRECTIONS[target]
             if back in module.directions and images.ndim == 2 and f"label_{source}" in batch:
                 neighbours = self._metric("neighbour_accuracy", back, module)
@@ -257,18 +261,21 @@ class Evaluation(Callback):
                 predicted = module.predict_attributes(images)
                 self._metric("attributes", source, module).update(predicted, batch[f"attributes_{source}"])
 
-    def _measure_direction(self, module: Any, batch: dict[str, Any], direction: str, guide: Tensor | None) -> None:
+    def _measure_direction(
+        self, module: Any, batch: dict[str, Any], direction: str, guide: Tensor | None, indices: list[int]
+    ) -> None:
         source, target = direction.split("2")
         images, truths = batch[source], batch.get(f"truths_{target}")
         count = max(self.samples, 1 if truths is None else self.coverage_samples) if module.multimodal else 1
-        many = module.translate(images, direction, guide=guide, samples=count, seed=0)
+        drawn = {"seed": 0, "indices": indices}
+        many = module.translate(images, direction, guide=guide, samples=count, **drawn)
         many = many if count > 1 else many.unsqueeze(1)
         output = many[:, 0]
         if f"truth_{target}" in batch:
             truth = batch[f"truth_{target}"]
             self._metric("translation", direction, module).update(output, truth)
             if module.accepts_guide:
-                reconstruction = module.translate(images, direction, guide=truth)
+                reconstruction = module.translate(images, direction, guide=truth, **drawn)
                 self._metric("reconstruction", direction, module).update(reconstruction, truth)
             if target == _labels(module):
                 nearest = nearest_class(output, module.data_spec["palette"]["colours"])
@@ -280,7 +287,7 @@ class Evaluation(Callback):
             segmenter = self.segmenter.to(module.device)
             self._score(module, direction, segmenter.segment(output.clamp(-1, 1)).argmax(1), images)
         if DIRECTIONS[target] in module.directions and not module.guided:
-            self._measure_cycle(module, images, output, direction)
+            self._measure_cycle(module, images, output, direction, indices)
         if target in self.judges:
             judge, shown = self.judges[target].to(module.device), clamped(output)
             if f"label_{source}" in batch:
@@ -288,12 +295,11 @@ class Evaluation(Callback):
                 self._metric("accuracy", direction, module).update(right.float())
             if self.judge_distances:
                 self._metric("judge", direction, module).update(judge.features(shown), real=False)
-        if self.predictor is not None and target in batch:
+        if self.predictor is not None and (module.guided or module.accepts_guide):
             if guide is not None:
                 self._measure_attributes(module, images, guide, output, direction)
-            elif module.accepts_guide:
-                guide = partners(batch[target], len(images))
-                guided = module.translate(images, direction, guide=guide, seed=0)
+            elif (guide := partners(batch, target, indices, module.trainer)) is not None:
+                guided = module.translate(images, direction, guide=guide, **drawn)
                 self._measure_attributes(module, images, guide, guided, direction)
         if module.multimodal:
             self._metric("diversity", direction, module).update(many[:, : self.samples])
@@ -316,11 +322,11 @@ class Evaluation(Callback):
             for kind in ("fid", "kid"):
                 self._metric(kind, direction, module).update(_rgb(images), real=True)
 
-    def _measure_cycle(self, module: Any, images: Tensor, output: Tensor, direction: str) -> None:
+    def _measure_cycle(self, module: Any, images: Tensor, output: Tensor, direction: str, indices: list[int]) -> None:
         source, target = direction.split("2")
 
         def back(images: Tensor) -> Tensor:
-            return module.translate(images, DIRECTIONS[target], seed=0)
+            return module.translate(images, DIRECTIONS[target], seed=0, indices=indices)
 
         cycled = back(output)
         self._metric("cycle", source, module).update(cycled, images)
@@ -341,10 +347,6 @@ class Evaluation(Callback):
         palette = module.data_spec["palette"]
         truth = nearest_class(labels, palette["colours"], palette["ignored"])
         self._metric("segmentation", name, module).update(classes, truth)
-
-    def _guide(self, module: Any, batch: dict[str, Any], target: str, count: int) -> Tensor | None:
-        """Guides for ``count`` images, for methods that need them."""
-        return partners(batch[target], count) if module.guided and target in batch else None
 
     def _results(self, trainer: Trainer, module: LightningModule) -> dict[str, Tensor]:
         keys = sorted(self._metrics)
@@ -371,6 +373,7 @@ class Evaluation(Callback):
         for name, value in results.items():
             module.log(f"{stage}/{name}", value, prog_bar=name in first, sync_dist=trainer.world_size > 1)
         self._metrics.clear()
+        self._places = None
 
     # --- pictures ----------------------------------------------------------------------------------------------
 
@@ -396,7 +399,7 @@ class Evaluation(Callback):
             if DIRECTIONS[source] not in module.directions:
                 rows += [(names[source], images)] if source in module.densities else []
                 continue
-            guide = self._guide(module, batch, target, len(images))
+            guide = partners(batch, target, range(len(images))) if module.guided else None
             rows.append((f"{names[source]}", images))
             if guide is not None:
                 rows.append((f"guide\n({names[target]})", guide))
@@ -410,7 +413,9 @@ class Evaluation(Callback):
             if f"truth_{target}" in batch:
                 truth = batch[f"truth_{target}"][: self.pictures]
                 if module.accepts_guide:
-                    rows.append(("  encoded\n  truth", module.translate(images, DIRECTIONS[source], guide=truth)))
+                    rows.append(
+                        ("  encoded\n  truth", module.translate(images, DIRECTIONS[source], guide=truth, seed=0))
+                    )
                 rows.append(("  truth", truth))
             if DIRECTIONS[target] in module.directions and not module.guided:
                 rows.append((f"  back to\n  {names[source]}", module.translate(output, DIRECTIONS[target], seed=0)))
@@ -464,6 +469,7 @@ class Evaluation(Callback):
         """Log the metrics of the val split, and the grid."""
         if trainer.sanity_checking:
             self._metrics.clear()
+            self._places = None
         else:
             self._finish(trainer, pl_module, "val")
         for logger in trainer.loggers:
@@ -502,9 +508,72 @@ class Evaluation(Callback):
         self._finish(trainer, pl_module, "test")
 
 
-def partners(others: Tensor, count: int) -> Tensor:
-    """Guides for ``count`` images: the batch's images of the other domain at the same places, repeated if fewer."""
-    return others[torch.arange(count, device=others.device) % len(others)]
+def logged_metric(trainer: Trainer, name: str, option: str) -> Tensor:
+    """The metric ``name`` of the latest validation, for the ``option`` that names it.
+
+    Raises:
+        ValueError: there is no such metric; those that there are are named.
+    """
+    if name not in trainer.callback_metrics:
+        known = sorted(metric for metric in trainer.callback_metrics if metric.startswith("val/"))
+        raise ValueError(f"{option} is {name!r}, but the validation has no such metric.\nIt has: {', '.join(known)}.")
+    return trainer.callback_metrics[name]
+
+
+class Places:
+    """Counts the images of each domain, to tell which image of its data set each one of a batch is.
+
+    Evaluation splits are dealt to the processes one image after the other.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._rank, self._processes = trainer.global_rank, trainer.world_size
+        self._seen = {"a": 0, "b": 0}
+
+    def next(self, batch: dict[str, Any]) -> dict[str, list[int]]:
+        """The indices of the images of each domain in the batch that comes next."""
+        indices = {}
+        for domain, seen in self._seen.items():
+            count = len(batch[domain]) if domain in batch else 0
+            indices[domain] = [(seen + i) * self._processes + self._rank for i in range(count)]
+            self._seen[domain] = seen + count
+        return indices
+
+
+def partners(
+    batch: dict[str, Any], target: str, indices: Sequence[int], trainer: Trainer | None = None
+) -> Tensor | None:
+    """Guides for the batch's images of these indices: the images of domain ``target`` that have the same.
+
+    A shorter domain begins anew, whatever the batches are: what the batch does not hold is asked from the data of the
+    ``trainer``, where that is the zoo's. Without one, and for other data, the batch's own images are repeated.
+
+    Returns:
+        One for each of the indices, or None where there is no image to take.
+    """
+    others = batch.get(target)
+    held = 0 if others is None else min(len(others), len(indices))
+    if held == len(indices):
+        return None if others is None else others[:held]
+    dataset = None if trainer is None else _dataset(trainer)
+    if hasattr(dataset, "lengths"):
+        length = dataset.lengths()["ab".index(target)]
+        more = [] if length == 0 else [index % length for index in indices[held:]]
+        found = images_of(dataset, target, more) if more else None
+        if found is None:
+            return None
+        source = batch["a" if target == "b" else "b"]
+        return torch.cat([*([] if held == 0 else [others[:held]]), found.to(source.device)])
+    return None if held == 0 else others[torch.arange(len(indices), device=others.device) % held]
+
+
+def _dataset(trainer: Trainer) -> Any:
+    """What is being evaluated, unless there are several."""
+    if trainer.testing:
+        loader = trainer.test_dataloaders
+    else:
+        loader = trainer.predict_dataloaders if trainer.predicting else trainer.val_dataloaders
+    return getattr(loader, "source", None)
 
 
 def clamped(images: Tensor) -> Tensor:

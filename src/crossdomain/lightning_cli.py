@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Mapping
 from itertools import pairwise
@@ -12,7 +16,7 @@ from typing import Any, Literal, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint, ModelSummary, ProgressBar
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ModelSummary, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -83,10 +87,10 @@ class ZooParser(LightningArgumentParser):
         """End parsing; jsonargparse makes parsers within parsers, so only :meth:`parse` knows what was given."""
         raise Refusal(message)
 
-    def parse(self, args: list[str]) -> Namespace:
-        """The options; of those that are not accepted the essence is printed, and the status is 2."""
+    def parse(self, args: list[str], **how: Any) -> Namespace:
+        """The options, as ``parse_args``; of those not accepted the essence is printed, and the status is 2."""
         try:
-            return self.parse_args(args)
+            return self.parse_args(args, **how)
         except Refusal as refusal:
             print("error: " + explain(refusal.message, Given(args), self), file=sys.stderr)
             sys.exit(2)
@@ -118,6 +122,20 @@ class ConfigBesideLogs(SaveConfigCallback):
         """Save, if there is a logger."""
         if trainer.loggers:
             super().setup(trainer, pl_module, stage)
+
+
+class RunLogger(TensorBoardLogger):
+    """A TensorBoardLogger whose folder no other run has, also of those that were started at the same moment."""
+
+    def _get_next_version(self) -> int:
+        version = super()._get_next_version()
+        while rank_zero_only.rank == 0:  # the other processes of this run are told
+            try:
+                os.makedirs(os.path.join(self.root_dir, f"version_{version}"))
+                break
+            except FileExistsError:
+                version += 1
+        return version
 
 
 class ZooCLI(LightningCLI):
@@ -157,6 +175,12 @@ class ZooCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, then turn names of the zoo into paths of checkpoints."""
+        # Lightning has a class of this name too, for methods with one optimizer.
+        args = [
+            re.sub(r"^(--[\w.]+=)?ReduceLROnPlateau$", r"\1torch.optim.lr_scheduler.ReduceLROnPlateau", a) for a in args
+        ]
+        self.args = args
+        self.resumed: dict[str, Any] | None = None
         self.config = parser.parse(args)
         self.checkpoint_given = self.config[self.config.subcommand].ckpt_path
         config = self.config[self.config.subcommand]
@@ -173,7 +197,11 @@ class ZooCLI(LightningCLI):
         self.init_from = None if config.init_from is None else hub.find_checkpoint(config.init_from)
 
     def _parse_ckpt_path(self) -> None:
-        """Take the method's options from the checkpoint, and say which given ones that replaces."""
+        """Take the method's options from the checkpoint, and say which given ones that replaces.
+
+        A training that goes on takes the options that stand on the command line itself, as long as the checkpoint's
+        weights fit.
+        """
         subcommand = self.config.subcommand
         path = self.config[subcommand].get("ckpt_path")
         if path is None or not Path(path).is_file():
@@ -188,26 +216,56 @@ class ZooCLI(LightningCLI):
         given = serialization.arguments(checkpoint)
         _expect_channels(self.config[subcommand].get("data"), given)
         model = {"class_path": given.pop("_class_path"), "dict_kwargs": given}
-        before = _flat(self.config[subcommand].get("model"))
+        before = _flat(self.parser.parse(self.args, defaults=False)[subcommand].get("model"))
+        # A checkpoint leaves out what is torch's default, where the values given would stay.
+        del self.config[subcommand]["model"]
         self.config = self.parser.parse_object({subcommand: {"model": model}}, self.config)
+        if subcommand == "fit":
+            stored, options = _flat(self.config.fit.model), _options_of_model(self.args)
+            self.config = self.parser.parse(["fit", *options], namespace=self.config)
+            names = {option.removeprefix("--model.").partition("=")[0].replace("init_args.", "") for option in options}
+            taken = {_shown(key): (stored.get(key, ...), value) for key, value in _flat(self.config.fit.model).items()}
+            new = {name: now for name, (before_, now) in taken.items() if name in names and before_ != now}
+            self.resumed = {"checkpoint": checkpoint, "new": new}
+            if new:
+                values = ", ".join(f"{key} {value}" for key, value in new.items())
+                print(f"resuming with options other than the checkpoint's: {values}", file=sys.stderr)
         after = _flat(self.config[subcommand].get("model"))
-        replaced = sorted(key for key in before if key in after and before[key] != after[key])
-        if replaced:
-            names = ", ".join(key.replace("init_args.", "") for key in replaced[:6])
+        if replaced := [_shown(key) for key, value in before.items() if key not in after or after[key] != value]:
+            names = ", ".join(dict.fromkeys(replaced))
             print(f"warning: the checkpoint's own options replace those given for: {names}", file=sys.stderr)
 
     def before_fit(self) -> None:
-        """Take the weights that ``--init_from`` names, and say which."""
+        """Take the weights that ``--init_from`` names, and say which; check that those of a checkpoint fit."""
         if self.init_from is not None:
             report = hub.init_from(self.model, self.init_from)
             if self.trainer.is_global_zero:
                 print(f"init_from {self.config.fit.init_from}: {report}", file=sys.stderr)
+        if self.resumed is not None:
+            if self.resumed["new"]:
+                _check_resumed(self.model, **self.resumed)
+            self.resumed = {"rounds": self.resumed["checkpoint"]["crossdomain"]["rounds"]}  # release memory
+
+    def after_fit(self) -> None:
+        """Say where the checkpoints are, or that nothing was left to do."""
+        if self.resumed is not None and self.resumed["rounds"] == self.model.rounds:
+            print(
+                f"nothing was trained: the checkpoint has done {self.trainer.current_epoch} epochs and "
+                f"{self.model.rounds} rounds already. Raise trainer.max_epochs, or the other budget.",
+                file=sys.stderr,
+            )
+        for callback in self.trainer.checkpoint_callbacks if self.trainer.is_global_zero else []:
+            for name, attribute in (("last", "path"), ("last", "last_model_path"), ("best", "best_path")):
+                if path := getattr(callback, attribute, None):
+                    print(f"{name} checkpoint: {path}")
+            if isinstance(callback, ModelCheckpoint) and callback.best_model_path:
+                print(f"best checkpoint: {callback.best_model_path}")
 
     def instantiate_trainer(self, **options: Any) -> Trainer:
         """Log to ``runs/<recipe>`` and keep the last checkpoint, unless told otherwise."""
         config = self.config_init[self.subcommand]["trainer"]
         if config["logger"] in (None, True):
-            config["logger"] = TensorBoardLogger("runs", name=self.recipe, default_hp_metric=False)
+            config["logger"] = RunLogger("runs", name=self.recipe, default_hp_metric=False)
         callbacks = config["callbacks"] = _as_list(config["callbacks"])
         checkpointing = self.subcommand == "fit" and config["enable_checkpointing"] is not False
         if checkpointing and not any(isinstance(callback, Checkpoint) for callback in callbacks):
@@ -277,6 +335,37 @@ def _expect_channels(data: Namespace | None, arguments: dict[str, Any]) -> None:
         options["expected_channels"] = [channels, arguments.get("channels_b") or channels]
 
 
+def _options_of_model(args: list[str]) -> list[str]:
+    """Those of ``args`` that give options of the method, but for its class."""
+    found: list[str] = []
+    taking = False
+    for arg in args:
+        if arg.startswith("--"):
+            taking = arg.startswith("--model.")
+        if taking:
+            found.append(arg)
+    return found
+
+
+def _shown(key: str) -> str:
+    """An option of the method as one gives it: ``flow.width`` for ``init_args.flow.init_args.width``."""
+    return key.replace("init_args.", "").removesuffix("class_path").rstrip(".") or "model"
+
+
+def _check_resumed(method: Any, checkpoint: dict[str, Any], new: dict[str, Any]) -> None:
+    """Refuse new options of a resumed method that change its weights or what they are for."""
+    stored, own = checkpoint["state_dict"], method.state_dict()
+    misfit = sorted(stored.keys() ^ own.keys()) or [name for name in own if own[name].shape != stored[name].shape]
+    if misfit or "direction" in new:
+        what = (
+            f"The checkpoint's weights do not fit, {misfit[0]} first" if misfit else "The weights are of one direction"
+        )
+        raise ValueError(
+            f"{what}, so a training cannot go on with: {', '.join(f'model.{key}' for key in new)}.\n"
+            "Leave out what changes the networks, or start a new training from the weights with --init_from."
+        )
+
+
 def _flat(config: Namespace | None) -> dict[str, Any]:
     """The options of a method by dotted name, but for the channels, which come from the data."""
     if config is None:
@@ -333,12 +422,27 @@ def _says_something(record: logging.LogRecord) -> bool:
     return not any(phrase in record.getMessage() for phrase in CHATTER)
 
 
+def _end_with_launcher() -> None:
+    """Let this process end when the one that started it is gone, also while it waits for an answer from there."""
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(2)
+        print("error: The process that started this one is gone, so this one ends too.", file=sys.stderr)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="end-with-launcher").start()
+
+
 def run(args: list[str]) -> ZooCLI:
     """Run the command with these arguments; recipes are paths here.
 
     Returns:
         The command, with its ``trainer``, ``model`` and ``datamodule``.
     """
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        _end_with_launcher()
     for message in NOISE:
         warnings.filterwarnings("ignore", message)
     for name in CHATTY:

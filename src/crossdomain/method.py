@@ -6,8 +6,9 @@ import inspect
 import math
 import re
 import traceback
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -18,10 +19,12 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from crossdomain import serialization
+from crossdomain import optimization, progress, serialization
 from crossdomain.checks import at_least
-from crossdomain.evaluation import Evaluation, clamped, partners
+from crossdomain.evaluation import Evaluation, Places, clamped, logged_metric, partners
+from crossdomain.noise import Noise
 from crossdomain.objectives import Objective
 from crossdomain.optimization import OptimizerFactory, ScheduleFactory, adam
 from crossdomain.pool import ImagePool
@@ -96,6 +99,8 @@ class Method(LightningModule, ABC):
         optimizer: makes the optimizer of every player that has none of its own.
         schedule: makes the learning rate schedule of every player that has none of its own; None keeps rates constant.
         schedule_interval: what the schedules count, epochs or rounds (``step``).
+        schedule_monitor: the metric, such as ``val/mse_a2b``, that schedules of the class ReduceLROnPlateau follow;
+            they count validations, and nothing else.
         generator_optimizer: optimizer of the player ``generator``.
         critic_optimizer: optimizer of the player ``critic``.
         generator_schedule: schedule of the player ``generator``.
@@ -145,6 +150,7 @@ class Method(LightningModule, ABC):
         optimizer: OptimizerFactory = adam,
         schedule: ScheduleFactory | None = None,
         schedule_interval: Literal["epoch", "step"] = "epoch",
+        schedule_monitor: str | None = None,
         generator_optimizer: OptimizerFactory | None = None,
         critic_optimizer: OptimizerFactory | None = None,
         generator_schedule: ScheduleFactory | None = None,
@@ -171,6 +177,7 @@ class Method(LightningModule, ABC):
         self.optimizer = optimizer
         self.schedule = schedule
         self.schedule_interval = schedule_interval
+        self.schedule_monitor = schedule_monitor
         self.generator_optimizer = generator_optimizer
         self.critic_optimizer = critic_optimizer
         self.generator_schedule = generator_schedule
@@ -198,6 +205,9 @@ class Method(LightningModule, ABC):
             "roles": None,
         }
         self._saved_process_state: dict[str, Any] | None = None
+        self._saved_gradients: dict[str, Tensor] = {}
+        self._saved_schedules: dict[str, dict[str, Any]] | None = None  # by player; None where Lightning restores them
+        self._with_new_options: list[str] = []  # players whose optimizers have others than the checkpoint's
 
     # --- what a method defines ---------------------------------------------------------------------------------
 
@@ -238,8 +248,8 @@ class Method(LightningModule, ABC):
         state; skipped when training resumes. Weights that are ``pretrained`` stay as they are.
         """
 
-    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
-        """One output for each image; ``noise`` is a generator on the images' device where ``multimodal``."""
+    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Noise | None) -> Tensor:
+        """One output for each image; ``noise`` draws for each of them where ``multimodal``, and is None elsewhere."""
         raise ValueError(f"{type(self).__name__} does not translate.")
 
     # --- using it ----------------------------------------------------------------------------------------------
@@ -253,6 +263,7 @@ class Method(LightningModule, ABC):
         guide: Tensor | None = None,
         samples: int = 1,
         seed: int | None = None,
+        indices: Sequence[int] | None = None,
     ) -> Tensor:
         """Move images to the other domain, noise-free and unclamped.
 
@@ -263,6 +274,8 @@ class Method(LightningModule, ABC):
             guide: images of the other domain, one for each input, where the method is ``guided`` or ``accepts_guide``.
             samples: outputs for each input; more than one where the method is ``multimodal``.
             seed: decides which outputs a multimodal method draws; the global generator does when left out.
+            indices: which image of its data set each of ``images`` is, by which it has draws of its own; its place in
+                ``images`` when left out. Outputs then do not depend on which images are translated together.
 
         Returns:
             (N, C, H, W), or (N, samples, C, H, W) when ``samples`` is more than 1.
@@ -291,8 +304,8 @@ class Method(LightningModule, ABC):
             raise ValueError(f"seed is {seed}, but has to be a whole number of 64 bits.")
         noise = None
         if self.multimodal:
-            noise = torch.Generator(images.device)
-            noise.manual_seed(int(torch.randint(2**62, ())) if seed is None else seed)
+            seed = int(torch.randint(2**62, ())) if seed is None else seed
+            noise = Noise(seed, range(len(images)) if indices is None else indices, images.device)
         size = images.shape[2:]
         with self._misfits_named(images):
             images = self._padded(images)
@@ -413,11 +426,23 @@ class Method(LightningModule, ABC):
     def _update(self, player: str, optimizer: Optimizer, loss: Tensor) -> None:
         self.manual_backward(loss / self.accumulate if self.accumulate > 1 else loss)
         if (self.rounds + 1) % self.accumulate == 0 or self.trainer.is_last_batch:
-            if self.gradient_clip is not None:
-                self.clip_gradients(optimizer, self.gradient_clip, "norm")
             optimizer.step()
             optimizer.zero_grad()
             self.after_step(player)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradient of the player that is about to move, freed of a scaler's factor."""
+        if self.gradient_clip is None:
+            return
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
+            scaler.unscale_(optimizer)  # fused optimizers would do it in their step; of others Lightning has done it
+        nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], self.gradient_clip)
+
+    def on_validation_model_zero_grad(self) -> None:
+        """Free gradients before a validation, unless they are of rounds whose update is still to come."""
+        if self.rounds % self.accumulate == 0:
+            super().on_validation_model_zero_grad()
 
     def _log(self, batch: Batch, out: dict[str, Any]) -> None:
         # Lightning drops values between the rounds it logs, but only after the work of collecting them.
@@ -435,29 +460,56 @@ class Method(LightningModule, ABC):
         """The parameters of the modules that ``player`` owns."""
         return [p for name in self.players[player] for p in self.get_submodule(name).parameters()]
 
+    def _factory(self, player: str, kind: Literal["optimizer", "schedule"]) -> Callable[..., Any] | None:
+        return getattr(self, f"{player}_{kind}", None) or getattr(self, kind)
+
     def configure_optimizers(self) -> tuple[list[Optimizer], list[dict[str, Any]]]:
         """One optimizer and schedule for each player: its own, else the default."""
         optimizers, schedules = [], []
         for player in self.players:
-            make = getattr(self, f"{player}_optimizer", None) or self.optimizer
             try:
-                optimizers.append(make(self.player_parameters(player)))
+                optimizers.append(self._factory(player, "optimizer")(self.player_parameters(player)))
             except (TypeError, ValueError) as error:
                 raise ValueError(f"The optimizer of the player {player} (model.optimizer): {error}.") from error
-            make_schedule = getattr(self, f"{player}_schedule", None) or self.schedule
+            optimization.check_optimizer(optimizers[-1], player)
+            make_schedule = self._factory(player, "schedule")
             if make_schedule is not None:
-                schedules.append({"scheduler": make_schedule(optimizers[-1]), "name": f"{player}_learning_rate"})
+                schedule = make_schedule(optimizers[-1])
+                if isinstance(schedule, ReduceLROnPlateau) and self.schedule_monitor is None:
+                    raise ValueError(
+                        f"The schedule of {player} is ReduceLROnPlateau, which follows a metric, but none is named.\n"
+                        "Give model.schedule_monitor, such as val/mse_a2b; where more is better, also "
+                        "model.schedule.mode max."
+                    )
+                schedules.append({"scheduler": schedule, "name": f"{player}_learning_rate"})
         return optimizers, schedules
+
+    def _schedules(self) -> Iterator[LRScheduler]:
+        """Those that count intervals."""
+        schedules = (config.scheduler for config in self.trainer.lr_scheduler_configs)
+        return (schedule for schedule in schedules if not isinstance(schedule, ReduceLROnPlateau))
 
     def _step_schedules(self, interval: str) -> None:
         if interval == self.schedule_interval:
-            for config in self.trainer.lr_scheduler_configs:
-                config.scheduler.step()
+            for schedule in self._schedules():
+                schedule.step()
 
     def on_train_epoch_end(self) -> None:
-        """Count the epoch for the schedules; under manual optimization Lightning never does."""
-        self._step_schedules("epoch")
+        """Count the epoch for the schedules, if it is over; under manual optimization Lightning never does."""
+        if progress.epoch_finished(self.trainer):
+            self._step_schedules("epoch")
         self._equalize_buffers()
+
+    def on_validation_end(self) -> None:
+        """Tell the schedules that follow a metric what it is now."""
+        plateaus = [
+            c.scheduler for c in self.trainer.lr_scheduler_configs if isinstance(c.scheduler, ReduceLROnPlateau)
+        ]
+        if not plateaus or self.trainer.state.fn != "fit" or self.trainer.sanity_checking:
+            return
+        metric = logged_metric(self.trainer, self.schedule_monitor, "model.schedule_monitor")
+        for schedule in plateaus:
+            schedule.step(metric)
 
     def on_validation_start(self) -> None:
         """Let all processes validate the same method."""
@@ -519,6 +571,78 @@ class Method(LightningModule, ABC):
             _broadcast(*self.parameters(), *self.buffers())
         self.prepared = True
 
+    def on_train_start(self) -> None:
+        """Take up the place in an epoch, gradients in between, and options that differ from the checkpoint's."""
+        progress.go_on(self.trainer)
+        for name, gradient in self._saved_gradients.items():
+            self.get_parameter(name).grad = gradient.to(self.device)
+        self._saved_gradients = {}
+        if self._saved_schedules is not None:
+            self._take_new_options(self._saved_schedules)
+            self._saved_schedules = None
+        self._warn_of_idle_schedules()
+
+    def _intervals(self, epochs: int) -> int:
+        """What schedules count in so many epochs."""
+        return epochs if self.schedule_interval == "epoch" else epochs * int(self.trainer.num_training_batches)
+
+    def _intervals_done(self) -> int:
+        return (
+            self.trainer.fit_loop.epoch_progress.current.processed if self.schedule_interval == "epoch" else self.rounds
+        )
+
+    def _take_new_options(self, saved: Mapping[str, dict[str, Any]]) -> None:
+        """Give optimizers this method's options, and make schedules anew, at the interval where they would stand.
+
+        Args:
+            saved: states of the schedules that stay as they were, by player.
+        """
+        configs = iter(self.trainer.lr_scheduler_configs)
+        for player, optimizer in zip(self.players, self.trainer.optimizers, strict=True):
+            make_schedule = self._factory(player, "schedule")
+            if player in self._with_new_options:
+                optimization.take_options(optimizer, self._factory(player, "optimizer"))
+            elif player not in saved:
+                for group in optimizer.param_groups:
+                    group["lr"] = group.get("initial_lr", group["lr"])
+            if make_schedule is None:
+                continue
+            config = next(configs)
+            if player in saved:
+                config.scheduler.load_state_dict(saved[player])
+                continue
+            for group in optimizer.param_groups:
+                group.pop("initial_lr", None)
+            config.scheduler = make_schedule(optimizer)
+            if not isinstance(config.scheduler, ReduceLROnPlateau):
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", ".*lr_scheduler.step.*")  # before the first optimizer.step
+                    for _ in range(self._intervals_done()):
+                        config.scheduler.step()
+
+    def _warn_of_idle_schedules(self) -> None:
+        """Say before training for how many of its last epochs a schedule leaves no learning rate."""
+        epochs = self.trainer.max_epochs
+        if epochs is None or epochs < 0 or self.trainer.num_training_batches == float("inf"):
+            return
+        first, last = self._intervals_done(), self._intervals(epochs)
+        if not first < last <= 200_000:  # one by one; a longer plan would keep the training waiting
+            return
+        idle: dict[int, list[str]] = {}
+        for player in self.players:
+            make_schedule = self._factory(player, "schedule")
+            if make_schedule is not None:
+                make = self._factory(player, "optimizer")
+                idle.setdefault(optimization.idle_intervals(make, make_schedule, first, last), []).append(player)
+        unit = "epochs" if self.schedule_interval == "epoch" else "rounds"
+        for count, players in idle.items():
+            if count:
+                rank_zero_warn(
+                    f"The schedule of {' and '.join(players)} leaves a learning rate of 0 in the last {count} of "
+                    f"{last - first} {unit}, where nothing is learned. Give a longer schedule, such as a larger "
+                    "model.schedule.decay, or a lower trainer.max_epochs."
+                )
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Lay out images as the networks want them."""
         if not self.channels_last:
@@ -551,18 +675,26 @@ class Method(LightningModule, ABC):
 
     test_step = validation_step
 
+    def on_predict_start(self) -> None:
+        """Begin to count."""
+        self._places = Places(self.trainer)
+
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Translations of the batch by direction: (N, C, H, W) each, in [-1, 1], or (N, D).
 
-        A method that needs guides takes the images of the other domain, at the same places of the batch.
+        A method that needs guides takes the images of the other domain that have the same numbers in the data set. One
+        that draws draws for each image, by the seed that the process began with.
         """
         outputs = {}
+        indices = self._places.next(batch)
         for direction in self.directions:
-            images, others = (batch.get(domain) for domain in direction.split("2"))
-            if images is None or (self.guided and others is None):
+            source, target = direction.split("2")
+            guide = partners(batch, target, indices[source], self.trainer) if self.guided else None
+            if source not in batch or (self.guided and guide is None):
                 continue
-            guide = partners(others, len(images)) if self.guided else None
-            outputs[direction] = clamped(self.translate(images, direction, guide=guide))
+            seed = torch.initial_seed()
+            translated = self.translate(batch[source], direction, guide=guide, seed=seed, indices=indices[source])
+            outputs[direction] = clamped(translated)
         return outputs
 
     # --- checkpoints -------------------------------------------------------------------------------------------
@@ -586,6 +718,10 @@ class Method(LightningModule, ABC):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the ``crossdomain`` entry; see :mod:`crossdomain.serialization`."""
         self._equalize_buffers()  # all processes go on with what is saved
+        progress.count_what_is_done(self.trainer, checkpoint["loops"])
+        if self.rounds % self.accumulate and not progress.epoch_finished(self.trainer):
+            given = {name: parameter.grad for name, parameter in self.named_parameters()}
+            checkpoint["gradients"] = {name: grad for name, grad in given.items() if grad is not None}
         entry = serialization.header(self)
         pools = {name: pool.state_dict() for name, pool in self._pools().items()}
         mine = {"random": serialization.random_state(), "pools": pools}
@@ -610,8 +746,13 @@ class Method(LightningModule, ABC):
         self.rounds, self.images_seen, self.prepared = entry["rounds"], entry["images_seen"], True
         # Older checkpoints say nothing of palettes and attributes; tested on data that has them, they take the data's.
         self.data_spec = {key: entry.get(key, value) for key, value in self.data_spec.items()}
-        processes = entry.get("processes")
-        if processes and self._trainer is not None and self.trainer.state.fn == "fit":
+        if self._trainer is None or self.trainer.state.fn != "fit":
+            return
+        self._saved_gradients = checkpoint.get("gradients", {})
+        if "loops" in checkpoint:
+            progress.begin_next_epoch(checkpoint["loops"])
+        self._compare_options(checkpoint)
+        if processes := entry.get("processes"):
             if len(processes) == self.trainer.world_size:
                 self._saved_process_state = processes[self.global_rank]
             else:
@@ -619,6 +760,33 @@ class Method(LightningModule, ABC):
                     f"The checkpoint is of {len(processes)} process(es), this run has {self.trainer.world_size}: "
                     "image pools start empty and random states anew, so the run goes on, but not exactly."
                 )
+
+    def _compare_options(self, checkpoint: dict[str, Any]) -> None:
+        """Find out which optimizers and schedules are not those of the checkpoint; this method's own are taken then."""
+        before, now = checkpoint.get("hyper_parameters", {}), self.hparams
+
+        def chosen(options: Mapping[str, Any], player: str, kind: str) -> Any:
+            return options.get(f"{player}_{kind}") or options.get(kind)
+
+        def differs(player: str, kind: str) -> bool:
+            return chosen(before, player, kind) != chosen(now, player, kind)
+
+        self._with_new_options = [player for player in self.players if differs(player, "optimizer")]
+        anew = {player for player in self.players if differs(player, "schedule")} | set(self._with_new_options)
+        if before.get("schedule_interval", "epoch") != now.get("schedule_interval", "epoch"):
+            anew |= self.players.keys()
+        if not anew:
+            return
+        scheduled = [player for player in self.players if chosen(before, player, "schedule") is not None]
+        stored = dict(zip(scheduled, checkpoint["lr_schedulers"], strict=True))
+        self._saved_schedules = {player: state for player, state in stored.items() if player not in anew}
+        checkpoint["lr_schedulers"] = []
+        for player, state in zip(self.players, checkpoint["optimizer_states"], strict=True):
+            if player in self._with_new_options and not optimization.takes_state(
+                self._factory(player, "optimizer"), state
+            ):
+                state["state"] = {}
+                rank_zero_warn(f"The optimizer of {player} is of another kind than the checkpoint's: it starts afresh.")
 
 
 def _cropped(images: Tensor, size: torch.Size) -> Tensor:

@@ -56,5 +56,5 @@ class ImagePool:
         return {"images": None if self.images is None else self.images.clone()}
 
     def load_state_dict(self, state: dict[str, Tensor | None]) -> None:
-        """Take the images of ``state_dict``."""
-        self.images = state["images"]
+        """Take the images of ``state_dict``, of a larger pool as many as fit."""
+        self.images = None if state["images"] is None else state["images"][: self.size]

@@ -165,5 +165,4 @@ class BiCycleGAN(Paired):
     def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
         if guide is not None:
             return self.generator(images, self.encoder(guide)[0])
-        z = torch.randn(len(images), self.latent, generator=noise, device=images.device)
-        return self.generator(images, z)
+        return self.generator(images, noise.normal(self.latent))

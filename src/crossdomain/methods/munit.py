@@ -80,8 +80,8 @@ class MUNIT(Unpaired):
     def _generator(self, domain: str) -> MUNITGenerator:
         return self.get_submodule(f"generator_{domain}")
 
-    def _draw(self, n: int, noise: torch.Generator | None = None) -> Tensor:
-        return torch.randn(n, self.latent, generator=noise, device=self.device)
+    def _draw(self, n: int) -> Tensor:
+        return torch.randn(n, self.latent, device=self.device)
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Take images apart, put them together again, translate with random styles, and take those apart."""
@@ -135,5 +135,5 @@ class MUNIT(Unpaired):
 
     def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
         source, target = direction.split("2")
-        style = self._draw(len(images), noise) if guide is None else self._generator(target).encode(guide)[1]
+        style = noise.normal(self.latent) if guide is None else self._generator(target).encode(guide)[1]
         return self._generator(target).decode(self._generator(source).encode(images)[0], style)

@@ -106,29 +106,33 @@ class Pix2Pix(Paired):
         return terms
 
     def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
-        with self._test_rule(noise):
-            if self.test_batch_norm == "running":
-                return self.generator(images)
-            return torch.cat([self.generator(image) for image in images.split(1)])  # statistics of each image alone
+        with self._test_rule(dropout=noise is not None):
+            if noise is None:
+                # Of batch norm's own rule the statistics are of each image alone.
+                parts = [images] if self.test_batch_norm == "running" else images.split(1)
+                return torch.cat([self.generator(part) for part in parts])
+            made = []
+            devices = [] if images.device.type == "cpu" else [images.device]
+            with torch.random.fork_rng(devices):  # dropout draws from the global generators alone
+                for image, seed in zip(images.split(1), noise.integers(2**62), strict=True):
+                    torch.manual_seed(seed)
+                    made.append(self.generator(image))
+            return torch.cat(made)
 
     @contextmanager
-    def _test_rule(self, noise: torch.Generator | None) -> Iterator[None]:
+    def _test_rule(self, dropout: bool) -> Iterator[None]:
         """Dropout and batch norm of the generator as the options say, whichever mode the method is in."""
         modules = list(self.generator.modules())
         modes = [module.training for module in modules]
         norms = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
-        devices = [] if noise is None or noise.device.type == "cpu" else [noise.device]
         try:
             for module in modules:
                 if isinstance(module, nn.Dropout):
-                    module.training = noise is not None
+                    module.training = dropout
                 elif isinstance(module, nn.BatchNorm2d):
                     module.training = self.test_batch_norm == "batch"
                     module.track_running_stats = not module.training  # look at the image, remember nothing
-            with torch.random.fork_rng(devices, enabled=noise is not None):
-                if noise is not None:
-                    torch.manual_seed(int(torch.randint(2**62, (), generator=noise, device=noise.device)))
-                yield
+            yield
         finally:
             for module, mode in zip(modules, modes, strict=True):
                 module.training = mode

@@ -70,8 +70,8 @@ class RandomTranslation(Method):
         """Nothing: no player moves."""
         return {}
 
-    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: torch.Generator) -> Tensor:
+    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
         if self.remembered == 0:
             raise ValueError("RandomTranslation remembers no images yet; run fit first, or load a checkpoint.")
         memory = getattr(self, f"memory_{direction[-1]}")
-        return memory[torch.randint(len(memory), (len(images),), generator=noise, device=images.device)]
+        return memory[noise.integers(len(memory))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -71,7 +71,7 @@ class StyleChannel(UnpairedGAN):
             Images and style maps that each pass makes.
         """
         seen = [
-            (images, torch.zeros_like(images[:, :1])) if style is None else self._noisy(images, style)
+            (images, torch.zeros_like(images[:, :1])) if style is None else self._noisy(images, style, torch.randn_like)
             for images, style in inputs.values()
         ]
         made = self.get_submodule(direction)(*(torch.cat(parts) for parts in zip(*seen, strict=True)))
@@ -82,9 +82,9 @@ class StyleChannel(UnpairedGAN):
         """The style maps (N, 1, H, W) of images (N, C, H, W) of ``domain``, with gradients."""
         return self.passes(READS[domain], {"own": (images, None)})["own"][1]
 
-    def _noisy(self, images: Tensor, style: Tensor, noise: torch.Generator | None = None) -> tuple[Tensor, ...]:
+    def _noisy(self, images: Tensor, style: Tensor, draw: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
         deviations = ((images, self.cycle_noise), (style, self.style_noise))
-        return tuple(x + sigma * torch.randn(x.shape, generator=noise, device=x.device) for x, sigma in deviations)
+        return tuple(x + sigma * draw(x) for x, sigma in deviations)
 
     def measures(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """The bound on the bits that the styles of this batch carry."""
@@ -111,5 +111,7 @@ class StyleChannel(UnpairedGAN):
                 f"The guide has {of_guide} px, the image {of_images} px, but {type(self).__name__} takes equal sizes."
             )
         style = self.style(guide, direction[-1])
-        seen = self._noisy(images, style, noise) if self.test_noise else (images, style)
+        seen = (images, style)
+        if self.test_noise:
+            seen = self._noisy(images, style, lambda x: noise.normal(*x.shape[1:]))
         return self.get_submodule(direction)(*seen)[0]
