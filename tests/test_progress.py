@@ -103,6 +103,19 @@ def test_bar_shows_losses_and_metrics_in_a_terminal(columns, terminal, trainer, 
     assert any(frame.startswith("Validating ") for frame in shown.frames())
 
 
+def test_bar_of_a_resumed_run_begins_where_that_one_ended(terminal, trainer, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "EVERY", 0)
+    path, options = tmp_path / "half.ckpt", {"limit_train_batches": 2, "limit_val_batches": 0}
+    first = trainer(max_epochs=1, **options)
+    first.fit(alignflow(), Digits(batch_size=60))
+    first.save_checkpoint(path)
+    shown = terminal(80)
+    again = trainer(callbacks=[Progress()], enable_progress_bar=True, max_epochs=2, **options)
+    again.fit(alignflow(), Digits(batch_size=60), ckpt_path=path, weights_only=False)
+    percents = [int(frame.partition("%")[0].split()[-1]) for frame in shown.frames() if frame.startswith("Epoch 2/2")]
+    assert percents == [50, 75, *[100] * (len(percents) - 2)]
+
+
 def test_metrics_that_have_no_room_are_left_out_whole():
     bar = Progress()
     bar._losses = {"generator": torch.tensor(1234.5), "critic": torch.tensor(0.25)}
@@ -200,7 +213,12 @@ def test_the_command_shows_players_and_epochs_and_no_advertising(capsys, lines, 
     monkeypatch.chdir(tmp_path)
     fitted = run(["fit", "--config", str(find_recipe("alignflow")), *SLIM, *SHORT])
     shown = capsys.readouterr()
-    expected = ["AlignFlow on cpu", "  generator ", "  critic ", "Epoch 1/1  round 2  "]
+    expected = [
+        "AlignFlow on cpu, logs in runs/alignflow/version_0",
+        "  generator ",
+        "  critic ",
+        "Epoch 1/1  round 2  ",
+    ]
     assert len(shown.out.splitlines()) == len(expected)
     assert all(line.startswith(start) for line, start in zip(shown.out.splitlines(), expected, strict=True))
     assert lines == ["`Trainer.fit` stopped: `max_epochs=1` reached."]

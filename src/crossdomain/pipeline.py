@@ -64,7 +64,7 @@ def measure(recipe: str, checkpoint: str | Path, *options: str) -> tuple[dict[st
     Returns:
         The metrics by tag, without ``test/``, and the data.
     """
-    options = ("--trainer.logger", "false", *options)
+    options = ("--trainer.logger", "false", "--verbose", "false", *options)
     tested = run(["test", "--config", recipe, "--ckpt_path", str(checkpoint), *options])
     metrics = {tag.removeprefix("test/"): float(value) for tag, value in tested.trainer.callback_metrics.items()}
     return metrics, tested.datamodule

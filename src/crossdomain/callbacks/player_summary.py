@@ -9,19 +9,21 @@ from lightning.pytorch import Callback, Trainer
 
 
 class PlayerSummary(Callback):
-    """Prints the method, where it is trained, and each player with its networks and parameters.
+    """Prints the method, where it is trained and logged, and each player with its networks and parameters.
 
     Takes the place of Lightning's table of modules, which knows no players.
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Print, on one process."""
+        folder = trainer.log_dir if trainer.loggers else None  # which all processes have to ask for
         if not trainer.is_global_zero:
             return
         device = trainer.strategy.root_device
         where = f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
         processes = f", {trainer.world_size} processes" if trainer.world_size > 1 else ""
-        print(f"{type(pl_module).__name__} on {where}{processes}")
+        logs = f", logs in {folder}" if folder else ""
+        print(f"{type(pl_module).__name__} on {where}{processes}{logs}")
         print("\n".join(_players(pl_module)), flush=True)
 
 
