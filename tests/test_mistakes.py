@@ -11,6 +11,7 @@ from PIL import Image
 
 from crossdomain import cli, flows, hub, methods, networks, serialization
 from crossdomain.adaptation import DomainClassifier
+from crossdomain.option_checks import refuse_absent_accelerator
 
 RECIPES = {
     "empty": "",
@@ -324,6 +325,17 @@ def test_a_mistake_is_named_in_three_lines(command, args, environment, words, wo
     for word in words:
         assert word in "\n".join(lines)
     assert sorted(workplace.rglob("*")) == before
+
+
+def test_an_absent_accelerator_is_named_and_a_present_one_taken(monkeypatch):
+    for cuda in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda answer=cuda: answer)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+        for name in ("cpu", "auto", *(("gpu", "cuda") if cuda else ())):
+            refuse_absent_accelerator("trainer.accelerator", name)
+        for name in ("mps",) if cuda else ("gpu", "cuda", "mps"):
+            with pytest.raises(ValueError, match=f"trainer.accelerator is '{name}'.*\nUse --trainer.accelerator cpu"):
+                refuse_absent_accelerator("trainer.accelerator", name)
 
 
 def test_there_are_a_hundred_mistakes():
