@@ -1,6 +1,7 @@
 """What a user can get wrong: each mistake is answered in three lines at most, which name it, and nothing is written."""
 
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from crossdomain import cli, hub, serialization
+from crossdomain import cli, flows, hub, methods, networks, serialization
 from crossdomain.adaptation import DomainClassifier
+from crossdomain.option_checks import refuse_absent_accelerator
 
 RECIPES = {
     "empty": "",
@@ -72,6 +74,7 @@ QUIET = "--trainer.logger false --trainer.enable_checkpointing false --trainer.e
         "--trainer.enable_model_summary false --trainer.precision 32-true --trainer.num_sanity_val_steps 0"  # fmt: skip
 ALIGNFLOW = "fit --config alignflow " + QUIET
 CYCLEGAN = "fit --config cyclegan " + QUIET
+FGAN = ALIGNFLOW + " --model.objective FGAN"
 OUT = "photos/grey.png --output out --direction a2b"
 
 LIGHTNING = [
@@ -116,7 +119,7 @@ LIGHTNING = [
     ("fit --config cyclegan --model.flow ImageFlow", ["no option model.flow: CycleGAN", "--model.help CycleGAN"]),
     ("fit --config alignflow --model.optimizer SGD --model.optimizer.betas [0,1]", ["model.optimizer.betas: SGD"]),
     ("fit --config alignflow --data.batch_sise 8", ["no option data.batch_sise: Digits", "Nearest: data.batch_size"]),
-    ("fit --config alignflow --model.flow.width.x 3", ["no option model.flow.width.x", "Give --model.flow.width VALUE"]),
+    ("fit --config alignflow --model.flow.width.x 3", ["no option model.flow.width.x", "--model.flow.width VALUE"]),
     ("fit --config alignflow --model.channels_a 3", ["model.channels_a is given by the data"]),
     ("fit --config alignflow --model.critic.in_channels 3", ["model.critic.in_channels is given by the data"]),
     ("fit --model.pool_size 3 --model CycleGAN --data Digits", ["model.pool_size comes before", "--model CycleGAN"]),
@@ -138,12 +141,12 @@ LIGHTNING = [
     ("fit --config alignflow --model Digits", ["model is Digits, which is no Method", "AlignFlow"]),
     ("fit --config alignflow --data AlignFlow", ["data is AlignFlow, which is no LightningDataModule", "Digits"]),
     ("fit --config alignflow --model.flow ResNetGenerator", ["model.flow is ResNetGenerator, which is no Flow"]),
-    ("fit --config alignflow --model.flow ImageFlo", ["model.flow: there is no class 'ImageFlo'", "Nearest: ImageFlow"]),
+    ("fit --config alignflow --model.flow ImageFlo", ["model.flow: there is no class", "Nearest: ImageFlow"]),
     ("fit --config alignflow --model.critic PatchCritc", ["model.critic: there is no class", "Nearest: PatchCritic"]),
     ("fit --config alignflow --model.objective Hing", ["model.objective: there is no class", "Nearest: Hinge"]),
     ("fit --config alignflow --model.optimizer Adm", ["model.optimizer: there is no class 'Adm'", "Adam"]),
     ("fit --config alignflow --model.schedule LinearDecy", ["model.schedule: there is no class", "LinearDecay"]),
-    ("fit --config alignflow --trainer.callbacks RoundCheckpont", ["trainer.callbacks: there is no class", "RoundCheck"]),
+    ("fit --config alignflow --trainer.callbacks RoundCheckpont", ["callbacks: there is no class", "RoundCheck"]),
     ("fit --config classifier_source --model.network AlignFlow", ["model.network is AlignFlow, a method", "network"]),
     # values of the wrong type, and out of range
     ("fit --config alignflow --model.flow.width 8.5", ["model.flow.width is '8.5'", "Expected: int"]),
@@ -173,6 +176,14 @@ LIGHTNING = [
     (f"{CYCLEGAN} --model.cycle_weight_a -1", ["CycleGAN: cycle_weight_a is -1.0", "at least 0"]),
     (f"{CYCLEGAN} --model.gradient_clip -1", ["CycleGAN: gradient_clip is -1.0", "at least 0"]),
     (f"{CYCLEGAN} --model.optimizer.betas [2,0.9]", ["model.optimizer", "Invalid beta parameter at index 0: 2.0"]),
+    (f"{ALIGNFLOW} --model.critic_turns 0", ["critic_turns is 0", "at least 1"]),
+    (f"{ALIGNFLOW} --data.channels 2", ["data.channels is 2", "1 (grey) or 3"]),
+    (f"{FGAN} --model.objective.divergence foo", ["model.objective.divergence is 'foo'", "'total_variation'"]),
+    (f"{FGAN} --model.objective.divergence alpha", ["alpha is None, but the divergence 'alpha' needs a number"]),
+    (f"{FGAN} --model.objective.penalty GradientPenality", ["objective.penalty: there is no", "GradientPenalty"]),
+    ("fit --config classifier_adapted --model.train_on a", ["a translator goes with 'a2b' and 'b2a'"]),
+    ("fit --config alignflow --trainer.accumulate_grad_batches 2", ["--model.accumulate 2"]),
+    ("fit --config alignflow --trainer.strategy deepspeed", ["'deepspeed' cannot run", "DDP"]),
     # checkpoints
     ("test --config alignflow", ["test needs a trained method", "--ckpt_path", "--untrained"]),
     ("validate --config alignflow", ["validate needs a trained method", "--ckpt_path"]),
@@ -186,14 +197,21 @@ LIGHTNING = [
     ("fit --config alignflow --ckpt_path x --init_from y", ["init_from", "ckpt_path", "Leave one"]),
     ("test --config alignflow --init_from alignflow-digits", ["init_from", "Use --ckpt_path"]),
     (f"{ALIGNFLOW} --init_from foreign.ckpt", ["'foreign.ckpt' is not a checkpoint of crossdomain"]),
+    ("fit --config alignflow --ckpt_path nothing.ckpt", ["no checkpoint 'nothing.ckpt'"]),
+    ("fit --config alignflow --init_from alignflow-digit", ["no checkpoint 'alignflow-digit'", "alignflow-digits"]),
+    ("test --config alignflow --ckpt_path https://host/x.ckpt", ["lacks the SHA-256", "#sha256=HEX"]),
+    (f"test --config alignflow --data.channels 3 --ckpt_path alignflow-digits {QUIET}", ["trained on [1,"]),
+    (f"fit --config classifier_source --init_from cyclegan-digits {QUIET}", ["No weights fit", "a CycleGAN for"]),
+    (f"predict --config classifier_source --untrained {QUIET}", ["DomainClassifier does not translate"]),
     # what the data does not allow
+    (f"{ALIGNFLOW} --data DigitPair --data.root .", ["dataset mnist is not complete in"]),
     (f"{ALIGNFLOW} --data UnpairedFolder --data.root nowhere", ["no folder trainA in", "nowhere", "data.root"]),
     (f"{ALIGNFLOW} --data PairedFolder --data.root notes.txt", ["no folder train in", "notes.txt", "data.root"]),
     (f"{ALIGNFLOW} --data.batch_size 999", ["fewer than one batch of 999", "data.batch_size to at most 620"]),
     (f"{ALIGNFLOW} --data.image_size 18", ["data.image_size is 18", "16 or 20"]),
-    (f"{ALIGNFLOW} --model.critic.layers 6", ["Images of 16x16 px do not fit critic_", "a PatchCritic", "data.image_size"]),
+    (f"{ALIGNFLOW} --model.critic.layers 6", ["Images of 16x16 px do not fit critic_a, a PatchCritic"]),
     (f"{CYCLEGAN} --data.image_size 4", ["Images of 4x4 px do not fit a2b, a ResNetGenerator", "data.image_size"]),
-    (f"{ALIGNFLOW} --data Gaussians", ["fit the networks of AlignFlow", "dimension"]),
+    (f"{ALIGNFLOW} --data Gaussians", ["does not fit flow_a, a ImageFlow", "2 dimension"]),
 ]  # fmt: skip
 
 CROSSDOMAIN = [
@@ -248,7 +266,7 @@ CROSSDOMAIN = [
     ("compare alignflow-digits --data Digits --fromat csv", ["no option fromat", "Nearest: format"]),
     ("compare alignflow-digits --data Digits --format xml", ["format is 'xml'", "'csv'"]),
     ("compare alignflow-digits --data Digits --data.batch_sise 3", ["no option data.batch_sise: Digits"]),
-    ("compare alignflow-digits --data Digits --evaluation.judge x", ["no option evaluation.judge", "evaluation.judge_"]),
+    ("compare alignflow-digits --data Digits --evaluation.judge x", ["no option evaluation.judge:", "judge_b"]),
     ("compare alignflow-digits --data Digits --evaluation.judge_b x.ckpt", ["no checkpoint 'x.ckpt'"]),
     ("compare alignflow-digits --data Digits --pictures -1", ["pictures is -1", "at least 0"]),
     ("compare alignflow-digits --data Digits --logs notes.txt", ["notes.txt' is a file", "folder"]),
@@ -309,5 +327,82 @@ def test_a_mistake_is_named_in_three_lines(command, args, environment, words, wo
     assert sorted(workplace.rglob("*")) == before
 
 
+def test_an_absent_accelerator_is_named_and_a_present_one_taken(monkeypatch):
+    for cuda in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda answer=cuda: answer)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+        for name in ("cpu", "auto", *(("gpu", "cuda") if cuda else ())):
+            refuse_absent_accelerator("trainer.accelerator", name)
+        for name in ("mps",) if cuda else ("gpu", "cuda", "mps"):
+            with pytest.raises(ValueError, match=f"trainer.accelerator is '{name}'.*\nUse --trainer.accelerator cpu"):
+                refuse_absent_accelerator("trainer.accelerator", name)
+
+
 def test_there_are_a_hundred_mistakes():
     assert len({named(case) for case in CASES}) == len(CASES) >= 100
+
+
+PARTS = [getattr(module, name) for module in (networks, flows) for name in module.__all__]
+
+
+def numbers(cls):
+    """The whole numbers that a class takes, by name, but for seeds and what the data gives."""
+    parameters = serialization.parameters(cls)
+    hints = {name: str(p.annotation) for name, p in parameters.items() if p.default is not p.empty}
+    return [name for name, hint in hints.items() if hint == "int" and name != "seed"]
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [(cls, name) for cls in PARTS if isinstance(cls, type) for name in numbers(cls)],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_networks_and_flows_refuse_negative_numbers(cls, name):
+    required = [4 for p in serialization.parameters(cls).values() if p.default is p.empty][1:]
+    with pytest.raises(ValueError, match=rf"{name} is -\d"):
+        cls(*required, **{name: -4})
+
+
+@pytest.mark.parametrize("cls", [getattr(methods, name) for name in methods.__all__])
+def test_methods_refuse_negative_weights(cls):
+    weights = [name for name in serialization.parameters(cls) if re.search("_weight(_[ab])?$", name)]
+    for name in weights:
+        message = f"{cls.__name__}: {name} is -1, but has to be at least 0"
+        with torch.device("meta"), pytest.raises(ValueError, match=message):
+            cls(1, **{name: -1})
+
+
+@pytest.fixture(scope="module")
+def method():
+    return hub.load("alignflow-digits")
+
+
+GREY = torch.zeros(1, 1, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda m: m.translate(GREY, "a2c"), "no direction 'a2c'; its directions: a2b, b2a"),
+        (
+            lambda m: m.translate(GREY.expand(1, 3, 16, 16), "a2b"),
+            r"\(1, 3, 16, 16\), but AlignFlow takes \(N, 1, H, W\)",
+        ),
+        (lambda m: m.translate(GREY[0, 0], "a2b"), r"\(16, 16\), but AlignFlow takes"),
+        (lambda m: m.translate(GREY[:0], "a2b"), r"\(0, 1, 16, 16\), but AlignFlow takes"),
+        (lambda m: m.translate(GREY[:, :, :0], "a2b"), r"\(1, 1, 0, 16\), but AlignFlow takes"),
+        (lambda m: m.translate(GREY.to(torch.uint8), "a2b"), "are torch.uint8, but AlignFlow takes a tensor of floats"),
+        (lambda m: m.translate(GREY.numpy(), "a2b"), "are ndarray, but AlignFlow takes a tensor of floats"),
+        (lambda m: m.translate([[0.0]], "a2b"), "are list, but AlignFlow takes a tensor of floats"),
+        (lambda m: m.translate(GREY, "a2b", samples=2), "samples is 2"),
+        (lambda m: m.translate(GREY, "a2b", guide=GREY), "takes no guide"),
+        (lambda m: m.encode(GREY, "c"), "'c'"),
+        (lambda m: m.sample(0), "n is 0, but has to be at least 1"),
+        (lambda m: hub.load("alignflow-digits", "gpu"), "device is 'gpu', which there is not here"),
+        (lambda m: hub.load("alignflow-digit"), "no checkpoint 'alignflow-digit'"),
+    ],
+)
+def test_mistakes_in_python_are_named_in_three_lines(call, words, method):
+    with pytest.raises((ValueError, FileNotFoundError), match=words) as caught:
+        call(method)
+    assert len(str(caught.value).splitlines()) <= 3

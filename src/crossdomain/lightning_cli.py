@@ -144,6 +144,7 @@ class ZooCLI(LightningCLI):
     def __init__(self, args: list[str]) -> None:
         self.recipe = _recipe_name(args)
         parser_class, args = _help_parser(args)
+        self.first = args[0] if args else None
         super().__init__(
             LightningModule,
             LightningDataModule,
@@ -156,6 +157,11 @@ class ZooCLI(LightningCLI):
             parser_class=parser_class,
             args=args,
         )
+
+    def subcommands(self) -> dict[str, set[str]]:
+        """Lightning's; the one that is given alone, for setting up all takes longer than the rest of parsing."""
+        known = LightningCLI.subcommands()
+        return {self.first: known[self.first]} if self.first in known else known
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link the channels; all subcommands know the options of all, so that all can read a run's config.yaml."""

@@ -316,7 +316,7 @@ def companion(path: str, option: str, offers: str) -> LightningModule:
     """
     found = load(path)
     if not hasattr(found, offers):
-        raise ValueError(f"{option} is {path!r}, which holds {type(found).__name__} and cannot {offers}.")
+        raise ValueError(f"{option} is {path!r}, a {type(found).__name__}, which cannot {offers}.")
     return found.requires_grad_(False)
 
 

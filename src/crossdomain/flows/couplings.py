@@ -25,10 +25,10 @@ class ConvConditioner(nn.Sequential):
     """
 
     def __init__(self, in_channels: int, out_channels: int, width: int = 64) -> None:
+        at_least(1, self, width=width)
         last = nn.Conv2d(width, out_channels, 3, padding=1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        at_least(1, self, width=width)
         super().__init__(
             nn.Conv2d(in_channels, width, 3, padding=1),
             nn.SiLU(),

@@ -134,6 +134,7 @@ class MADE(nn.Sequential):
     """
 
     def __init__(self, channels: int, width: int = 64, kinds: int = 2) -> None:
+        at_least(1, self, kinds=kinds)
         if width < channels - 1:
             raise ValueError(f"width is {width}, but vectors of length {channels} need at least {channels - 1}.")
         entries = torch.arange(channels)

@@ -68,7 +68,8 @@ class UnpairedGAN(Unpaired):
         **options: Any,
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
-        at_least(0, self, feature_share=feature_share, cycle_noise=cycle_noise)
+        at_least(0, self, feature_share=feature_share, cycle_noise=cycle_noise, guess_weight=guess_weight)
+        at_least(0, self, cycle_weight_a=cycle_weight_a, cycle_weight_b=cycle_weight_b)
         self.directions = tuple(directions)
         both = set(self.directions) == set(BOTH)
         self.cycle_weights = {"a": cycle_weight_a * both, "b": cycle_weight_b * both}
