@@ -162,7 +162,10 @@ class ResumableLoader(DrawLoader):
     def __iter__(self) -> Iterator[dict]:
         """Batches of the current epoch, from the place that was loaded on."""
         self._position, self._start = self._start, 0
-        self.sampler.first = self._position
+        return self._batches(self._position)
+
+    def _batches(self, first: int) -> Iterator[dict]:
+        self.sampler.first = first
         for batch in super().__iter__():
             self._position += self._stride
             yield batch
@@ -189,9 +192,9 @@ class ResumableLoader(DrawLoader):
             )
 
     def batches_done(self, batches: int) -> int:
-        """How many of an epoch's ``batches`` are done at the place that was loaded; it may lie within one of them."""
-        left = self.sampler.remaining(self._start) // self.batch_size
-        return min(max(self._start // self._stride, batches - left), batches)
+        """How many of an epoch's ``batches`` are done at the place where it is; it may lie within one of them."""
+        left = self.sampler.remaining(self._position) // self.batch_size
+        return min(max(self._position // self._stride, batches - left), batches)
 
 
 def make_loader(dataset: Dataset, sampler: DrawSampler, **options: Any) -> DataLoader:

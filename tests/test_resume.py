@@ -141,6 +141,7 @@ def test_on_data_of_another_size_the_epoch_starts_anew():
 
 def test_gradients_in_between_are_part_of_a_checkpoint_and_outlast_validations(tmp_path):
     def accumulating():
+        torch.manual_seed(0)
         return {"method": stopped_runs.make_method(accumulate=3), "max_epochs": 1}
 
     _, whole = train(tmp_path / "whole", **accumulating())
