@@ -71,7 +71,7 @@ def test_critics_move_in_every_third_round(trainer, snapshot):
     method.after_step = note
     trainer(limit_train_batches=7, limit_val_batches=0).fit(method, Digits(batch_size=8))
     assert moves == [(r, "critic" if r % 3 == 0 else "generator") for r in range(7)]
-    with pytest.raises(ValueError, match="update_interval is 1, but players take turns from 2 on"):
+    with pytest.raises(ValueError, match="update_interval is 1, but has to be at least 2"):
         make(update_interval=1)
 
 

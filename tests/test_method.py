@@ -209,7 +209,7 @@ def test_objectives_constrain_critics_after_each_of_their_updates(trainer, tenso
     ("options", "message"),
     [
         ({"critic_turns": 0}, "critic_turns is 0, but has to be at least 1"),
-        ({"generator_interval": -1}, "critic_turns is 1 and generator_interval is -1"),
+        ({"generator_interval": -1}, "generator_interval is -1, but has to be at least 1"),
         (
             {"generator_interval": 2, "accumulate": 2},
             r"accumulate is 2, but it averages rounds.*\nLeave model.critic_tu",

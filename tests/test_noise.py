@@ -25,7 +25,7 @@ CRITIC = partial(PatchCritic, width=2, layers=1, norm="none")
 
 
 def remembering():
-    method = RandomTranslation(1, image_size=16, memory=5)
+    method = RandomTranslation(1, image_size=64, memory=5)
     method.memory_b.copy_(torch.rand_like(method.memory_b))
     method.remembered.fill_(5)
     return method
@@ -35,14 +35,14 @@ METHODS = {
     "bicyclegan": lambda: BiCycleGAN(
         1,
         latent=3,
-        generator=partial(LatentUNetGenerator, width=2, depth=3),
+        generator=partial(LatentUNetGenerator, width=2, levels=4),
         encoder=partial(ConvEncoder, width=2),
         critic=partial(MultiScaleCritic, width=2),
     ),
     "munit": lambda: MUNIT(1, latent=3, generator=partial(MUNITGenerator, width=2, blocks=1), critic=CRITIC),
-    "pix2pix": lambda: Pix2Pix(1, generator=partial(UNetGenerator, width=2, depth=3), critic=CRITIC),
+    "pix2pix": lambda: Pix2Pix(1, generator=partial(UNetGenerator, width=2, levels=6), critic=CRITIC),
     "pix2pix, running statistics": lambda: Pix2Pix(
-        1, generator=partial(UNetGenerator, width=2, depth=3), critic=CRITIC, test_batch_norm="running"
+        1, generator=partial(UNetGenerator, width=2, levels=6), critic=CRITIC, test_batch_norm="running"
     ),
     "random": remembering,
     "rift": lambda: RIFT(
@@ -54,7 +54,7 @@ METHODS = {
 @pytest.mark.parametrize("name", METHODS)
 def test_an_image_is_translated_alike_in_every_batch(name):
     method = METHODS[name]().eval()
-    images = torch.rand(1, 1, 16, 16).expand(5, -1, -1, -1)
+    images = torch.rand(1, 1, 64, 64).expand(5, -1, -1, -1)
     guide = {"guide": images} if method.guided else {}
     one_by_one = {key: value[:1] for key, value in guide.items()}
     state = torch.get_rng_state()
@@ -62,7 +62,7 @@ def test_an_image_is_translated_alike_in_every_batch(name):
     assert torch.equal(torch.get_rng_state(), state)
     alone = [method.translate(images[:1], "a2b", samples=2, seed=3, indices=[i], **one_by_one) for i in range(5)]
     torch.testing.assert_close(together, torch.cat(alone))
-    assert not torch.allclose(together[:, 0], together[:1, 0].expand(5, -1, -1, -1))  # each has draws of its own
+    assert not torch.equal(together[:, 0], together[:1, 0].expand(5, -1, -1, -1))  # each has draws of its own
     torch.testing.assert_close(method.translate(images, "a2b", seed=3, **guide), together[:, 0])
 
 

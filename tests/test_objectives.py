@@ -395,7 +395,7 @@ def test_options_that_do_not_go_together_are_refused():
         Wasserstein(clip=0.01, penalty=GradientPenalty)
     with pytest.raises(ValueError, match="clip is 0, but weights are clamped to a range above 0, such as"):
         Wasserstein(clip=0)
-    with pytest.raises(ValueError, match="weight is -1, but has to be 0 or more"):
+    with pytest.raises(ValueError, match="weight is -1, but has to be at least 0"):
         GradientPenalty(weight=-1)
 
 

@@ -44,7 +44,7 @@ def test_linear_decay_follows_the_official_rule():
         optimizer.step()
         schedule.step()
     assert rates == pytest.approx([2.0, 2.0, 1.5, 1.0, 0.5, 0.0, 0.0])
-    with pytest.raises(ValueError, match="0 or more"):
+    with pytest.raises(ValueError, match="at least 0"):
         LinearDecay(optimizer, constant=-1)
 
 
@@ -108,7 +108,7 @@ def test_empty_pool_passes_images_without_gradient():
     assert torch.equal(returned, images)
     assert not returned.requires_grad
     assert not ImagePool(3)(images).requires_grad
-    with pytest.raises(ValueError, match="0 or more"):
+    with pytest.raises(ValueError, match="at least 0"):
         ImagePool(-1)
 
 

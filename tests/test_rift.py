@@ -258,7 +258,7 @@ def test_guides_that_do_not_fit_are_refused():
     ("options", "message"),
     [
         ({"style_noise": 0.0}, r"without noise.\nSet model.style_noise above 0"),
-        ({"style_noise": -1.0}, "both are 0 or more"),
+        ({"style_noise": -1.0}, "style_noise is -1.0, but has to be at least 0"),
         ({"channels_b": 1}, r"equal channels, but they have 3 and 1.\nSet model.identity_weight to 0"),
         ({"cycle_weight_a": 0.0}, "defend cycles"),
         ({"capacity_norm": "l1"}, "'squared' or 'absolute'"),

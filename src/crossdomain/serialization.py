@@ -176,18 +176,17 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
     checkpoint = read_plain(path)
     if not isinstance(checkpoint, dict) or "crossdomain" not in checkpoint:
         raise ValueError(f"{str(path)!r} is not a checkpoint of crossdomain (it has no entry 'crossdomain').")
-    entry = checkpoint["crossdomain"]
-    parts = ("state_dict", "hyper_parameters")
-    whole = isinstance(entry, dict) and all(isinstance(checkpoint.get(part), dict) for part in parts)
-    if not (whole and isinstance(entry.get("format"), int) and "_class_path" in checkpoint["hyper_parameters"]):
+    written = checkpoint["crossdomain"].get("format") if isinstance(checkpoint["crossdomain"], dict) else None
+    if isinstance(written, int) and written > FORMAT:
+        raise ValueError(
+            f"{str(path)!r} has format {written}, this crossdomain reads up to {FORMAT}.\n"
+            "Update crossdomain to load it."
+        )
+    whole = all(isinstance(checkpoint.get(part), dict) for part in ("state_dict", "hyper_parameters"))
+    if not (whole and isinstance(written, int) and "_class_path" in checkpoint["hyper_parameters"]):
         raise ValueError(
             f"{str(path)!r} is no whole checkpoint of crossdomain: parts of it are missing or of another kind.\n"
             "Take a file that crossdomain wrote, as it was written."
-        )
-    if entry["format"] > FORMAT:
-        raise ValueError(
-            f"{str(path)!r} has format {entry['format']}, this crossdomain reads up to {FORMAT}.\n"
-            "Update crossdomain to load it."
         )
     return checkpoint
 
