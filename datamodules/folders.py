@@ -57,8 +57,9 @@ class FolderImages(Dataset):
         load_size: see above.
         flip: mirror images at random in training.
         training: see above.
-        paired: image i of a and image i of b are a pair, drawn together.
-        truth: image i of a is the truth of image i of b and the other way round, and batches say so.
+        paired: image i of a and image i of b are a pair, drawn together; both have the same size, unless they are
+            resized to ``load_size``.
+        truth: image i of a is the truth of image i of b and the other way round, and batches say so; sizes likewise.
         seed: decides crops and flips, together with epoch and position.
     """
 
@@ -92,26 +93,47 @@ class FolderImages(Dataset):
     def __len__(self) -> int:
         return max(self.lengths())
 
+    def stored(self, domain: str, index: int, read_file: Callable[[Path], Tensor] = read_image) -> Tensor:
+        """One image of the domain as it is stored, (C, h, w), of which a batch can be made.
+
+        Raises:
+            ValueError: it cannot be read, has other channels than the domain or another size than its partner, or is
+                smaller than the crop; names the file.
+        """
+        source, channels = self.sources[domain][index], self.channels[domain]
+        image = source.read(read_file)
+        height, width = image.shape[1:]
+        if len(image) not in (1, channels):
+            raise ValueError(
+                f"{str(source.path)!r} has {len(image)} channels, but domain {domain} has {channels}.\n"
+                "Give all images of a domain the channels of its first training image; only grey ones are repeated."
+            )
+        if self.load_size is not None:
+            return image
+        if self.paired or self.truth:
+            pair = [self.sources[d][index] for d in DOMAINS]
+            (height_a, width_a), (height_b, width_b) = (one.read(read_file).shape[1:] for one in pair)
+            if (height_a, width_a) != (height_b, width_b):
+                raise ValueError(
+                    f"{str(pair[0].path)!r} is {width_a}x{height_a} px, "
+                    f"but its partner {str(pair[1].path)!r} {width_b}x{height_b}.\n"
+                    "Give both images of a pair the same size, or set data.load_size, to which they are resized first."
+                )
+        if self.training and min(height, width) < self.image_size:
+            raise ValueError(
+                f"{str(source.path)!r} is {width}x{height} px, smaller than the crop of {self.image_size}.\n"
+                "Lower data.image_size, or set data.load_size, to which images are resized first."
+            )
+        return image
+
     def _image(self, domain: str, index: int, draw: Draw, read_file: Callable[[Path], Tensor]) -> Tensor:
         """One image of the domain, float32 (C, h, w) in [-1, 1]."""
-        source, channels = self.sources[domain][index], self.channels[domain]
-        image = to_unit_range(source.read(read_file))
-        if len(image) == 1:
-            image = image.expand(channels, -1, -1)
-        if len(image) != channels:
-            raise ValueError(
-                f"{str(source.path)!r} has {len(image)} channels, the first image of domain {domain} has {channels}."
-            )
+        image = to_unit_range(self.stored(domain, index, read_file)).expand(self.channels[domain], -1, -1)
         if self.load_size is not None:
             image = _resize(image, self.load_size if self.training else self.image_size)
         if not self.training:
             return image
         height, width = image.shape[1:]
-        if min(height, width) < self.image_size:
-            raise ValueError(
-                f"{str(source.path)!r} is {width}x{height} px, smaller than the crop of {self.image_size}.\n"
-                "Lower data.image_size, or set data.load_size, to which images are resized first."
-            )
         key = 0 if self.paired else DOMAINS.index(domain)
         random = np.random.default_rng([self.seed, draw.epoch, draw.position, key])
         top, left = (int(random.integers(side - self.image_size + 1)) for side in (height, width))
@@ -162,6 +184,8 @@ class ImageFolder(DomainData):
             evaluation leaves them as they are.
         flip: mirror images at random in training.
         seed: decides order, crops and flips.
+        expected_channels: channels of domain a and b; those of their first training images when left out. With a
+            checkpoint, ``lightning`` gives those of its method.
 
     Attributes:
         archives: names of what can be downloaded.
@@ -189,6 +213,7 @@ class ImageFolder(DomainData):
         load_size: int | None = None,
         flip: bool = True,
         seed: int = 0,
+        expected_channels: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(root, download, batch_size, num_workers, image_size, seed)
         if load_size is not None and load_size < image_size:
@@ -199,7 +224,8 @@ class ImageFolder(DomainData):
         self.load_size = load_size
         self.flip = flip
         self.evaluation_batch_size = 1 if load_size is None else 8
-        self._first: dict[str, Tensor] = {}
+        self.expected_channels = expected_channels
+        self._first: dict[str, Tensor | None] = {}
 
     @property
     def dataset(self) -> str:
@@ -234,28 +260,44 @@ class ImageFolder(DomainData):
     def sources(self, name: str) -> tuple[list[Source], list[Source]]:
         """Images of both domains in the split ``train``, ``val`` or ``test``."""
 
-    def _first_image(self, domain: str) -> Tensor:
-        """The first training image of a domain, which tells channels and depth."""
-        if domain not in self._first:
+    def _first_image(self, domain: str) -> Tensor | None:
+        """The first training image of a domain, which tells channels and depth.
+
+        Where there are no training images, as when a trained method is only applied, that of another split; None where
+        there are such of the other domain alone.
+        """
+        if not self._first:
             self.prepare_data()  # the command asks for channels before Lightning does
-            for d, found in zip(DOMAINS, self.sources("train"), strict=True):
-                self._first[d] = found[0].read()
+            try:
+                found = self.sources("train")
+            except FileNotFoundError as error:
+                try:
+                    found = self.sources("test")
+                except FileNotFoundError:
+                    raise error from None
+            self._first = {d: images[0].read() if images else None for d, images in zip(DOMAINS, found, strict=True)}
         return self._first[domain]
+
+    def _channels(self, domain: str) -> int:
+        if self.expected_channels is not None:
+            return self.expected_channels[DOMAINS.index(domain)]
+        image, other = (self._first_image(d) for d in (domain, "b" if domain == "a" else "a"))
+        return len(other if image is None else image)
 
     @property
     def channels_a(self) -> int:
-        """Channels of domain a, those of its first training image."""
-        return len(self._first_image("a"))
+        """Channels of domain a: those expected, else of its first image, else of the other domain."""
+        return self._channels("a")
 
     @property
     def channels_b(self) -> int:
         """Channels of domain b, likewise."""
-        return len(self._first_image("b"))
+        return self._channels("b")
 
     @property
     def levels(self) -> int:
         """How many values a pixel can take, in the deeper of the two domains."""
-        return max(levels_of(self._first_image(domain)) for domain in DOMAINS)
+        return max(levels_of(image) for image in map(self._first_image, DOMAINS) if image is not None)
 
     def split(self, name: str) -> FolderImages:
         """List one split; images are read when a batch needs them."""
@@ -318,27 +360,54 @@ class PairedFolder(ImageFolder):
 
     def sources(self, name: str) -> tuple[list[Source], list[Source]]:
         """Pairs of the split, at the same place in both lists."""
-        folder = self._folder_of(*SPLIT_FOLDERS[name])
-        if not (folder / "A").is_dir():
-            files = list_images(folder)
-            return [Source(file, "left") for file in files], [Source(file, "right") for file in files]
-        files = {side: {file.stem: file for file in list_images(folder / side)} for side in "AB"}
-        alone = sorted(set(files["A"]) ^ set(files["B"]))
-        if alone:
-            side = "A" if alone[0] in files["A"] else "B"
+        sources, problems = pairs_in(self._folder_of(*SPLIT_FOLDERS[name]))
+        if problems:
             raise ValueError(
-                f"{str(files[side][alone[0]])!r} has no partner in {'AB'.replace(side, '')} "
-                f"({len(alone)} such files).\nGive both images of a pair the same name, or use UnpairedFolder."
+                f"{problems[0]} ({len(problems)} such files).\n"
+                "Give both images of a pair the same name, which no other has, or use UnpairedFolder."
             )
-        stems = sorted(files["A"])
-        return [Source(files["A"][stem]) for stem in stems], [Source(files["B"][stem]) for stem in stems]
+        return sources
+
+
+def pairs_in(folder: Path) -> tuple[tuple[list[Source], list[Source]], list[str]]:
+    """The pairs of one split, at the same place in both lists, and what is wrong with other files, a line each.
+
+    Raises:
+        FileNotFoundError: there is no image in the folder, or in ``A`` or ``B`` where it has one of them.
+    """
+    if not any((folder / side).is_dir() for side in "AB"):
+        files = list_images(folder)
+        return ([Source(file, "left") for file in files], [Source(file, "right") for file in files]), []
+    pairs, problems = _pair_up(folder / "A", folder / "B")
+    return ([Source(a) for a, _ in pairs], [Source(b) for _, b in pairs]), problems
+
+
+def _pair_up(folder_a: Path, folder_b: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """Images of the same name in two folders, by name, and what is wrong with the others, a line each."""
+    named: dict[str, tuple[list[Path], list[Path]]] = {}
+    for side, folder in enumerate((folder_a, folder_b)):
+        for file in list_images(folder):
+            named.setdefault(file.stem, ([], []))[side].append(file)
+    pairs, problems = [], []
+    for name in sorted(named):
+        files_a, files_b = named[name]
+        if len(files_a) == len(files_b) == 1:
+            pairs.append((files_a[0], files_b[0]))
+        elif not files_a or not files_b:
+            other = folder_a if files_b else folder_b
+            problems += [f"{str(file)!r} has no partner in {other.name}" for file in files_a or files_b]
+        else:
+            first, second = (files_a if len(files_a) > 1 else files_b)[:2]
+            problems.append(f"{str(first)!r} and {second.name!r} have one name, so their partners are not clear")
+    return pairs, problems
 
 
 class UnpairedFolder(ImageFolder):
     """Folders ``trainA``, ``trainB``, ``testA``, ``testB`` and, where there are, ``valA`` and ``valB``.
 
-    Where val or test is missing, the other one stands for it. With ``download``, a folder named like one of CycleGAN's
-    archives is fetched from there. Arguments are those of :class:`ImageFolder`.
+    Where val or test is missing, the other one stands for it; these may also hold one domain alone, whose translations
+    are then tested or predicted. With ``download``, a folder named like one of CycleGAN's archives is fetched from
+    there. Arguments are those of :class:`ImageFolder`.
     """
 
     archives = (
@@ -362,8 +431,13 @@ class UnpairedFolder(ImageFolder):
 
     def sources(self, name: str) -> tuple[list[Source], list[Source]]:
         """Images of the split in both domains."""
-        folders = [self._folder_of(*(f"{split}{side}" for split in SPLIT_FOLDERS[name])) for side in "AB"]
-        return tuple([Source(file) for file in list_images(folder)] for folder in folders)
+        sides = {side: [f"{split}{side}" for split in SPLIT_FOLDERS[name]] for side in "AB"}
+        there = [side for side, names in sides.items() if any((self.path / folder).is_dir() for folder in names)]
+        needed = "AB" if name == "train" or not there else there
+        return tuple(
+            [Source(file) for file in list_images(self._folder_of(*names))] if side in needed else []
+            for side, names in sides.items()
+        )
 
 
 class Facades(PairedFolder):

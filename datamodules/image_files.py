@@ -25,6 +25,7 @@ from torch import Tensor
 from .limits import MAX_PIXELS, limit
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+WRITTEN_SUFFIXES = (".png", ".tif")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # as Pillow calls them
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -327,11 +328,6 @@ def to_unit_range(image: Tensor) -> Tensor:
 # --- writing ---------------------------------------------------------------------------------------------------
 
 
-def image_name(name: str, channels: int, levels: int) -> str:
-    """The file that an image called ``name`` is written to: PNG for grey and RGB of 8 bits, TIFF for all others."""
-    return f"{name}.{'png' if levels <= 256 and channels in (1, 3) else 'tif'}"
-
-
 def write_image(image: Tensor, path: Path, levels: int = 256) -> Path:
     """Write an image in the format that can hold it, whole or not at all.
 
@@ -347,9 +343,10 @@ def write_image(image: Tensor, path: Path, levels: int = 256) -> Path:
     values = ((image.double() + 1) * (top / 2)).round().clamp(0, top).permute(1, 2, 0).cpu().numpy()
     values = values.astype(np.uint8 if levels <= 256 else np.uint16)
     channels = values.shape[-1]
-    file = path.with_name(image_name(path.name, channels, levels))
+    png, tiff = WRITTEN_SUFFIXES
+    file = path.with_name(f"{path.name}{png if levels <= 256 and channels in (1, 3) else tiff}")
     with _replaced(file) as part:
-        if file.suffix == ".png":
+        if file.suffix == png:
             Image.fromarray(values[..., 0] if channels == 1 else values).save(part, "PNG")
         elif channels == 1:
             tifffile.imwrite(part, values[..., 0], photometric="minisblack")

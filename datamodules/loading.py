@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, get_worker_info
 
 ABSENT = -1
 
@@ -91,7 +91,39 @@ class DrawSampler(DistributedSampler):
             yield Draw(epoch, position, int(order_a[position]), int(order_b[position]))
 
 
-class ResumableLoader(DataLoader):
+class _Reporting(Dataset):
+    """Hands out what a dataset raises in a loading process, of which DataLoader would make the text of a traceback."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitems__(self, draws: list[Draw]) -> dict | Exception:
+        try:
+            return self.dataset.__getitems__(draws)
+        except (ValueError, OSError) as error:
+            if get_worker_info() is None:
+                raise
+            return error
+
+
+class DrawLoader(DataLoader):
+    """A DataLoader over draws; what its dataset raises is raised as it is, also from a loading process."""
+
+    def __init__(self, dataset: Dataset, sampler: DrawSampler, **options: Any) -> None:
+        super().__init__(_Reporting(dataset), sampler=sampler, **options)
+
+    def __iter__(self) -> Iterator[dict]:
+        """Batches."""
+        for batch in super().__iter__():
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
+
+
+class ResumableLoader(DrawLoader):
     """A DataLoader over draws whose place in the epoch can be saved and found again; takes DataLoader's arguments."""
 
     def __init__(self, dataset: Dataset, sampler: DrawSampler, **options: Any) -> None:
@@ -121,7 +153,7 @@ def make_loader(dataset: Dataset, sampler: DrawSampler, **options: Any) -> DataL
     """A loader of the whole batches that ``dataset`` hands out; resumable in training."""
     # A generator of its own keeps the loader from drawing the workers' seed from the global one.
     generator = torch.Generator().manual_seed(sampler.seed)
-    make = ResumableLoader if sampler.training else DataLoader
+    make = ResumableLoader if sampler.training else DrawLoader
     return make(
         dataset, sampler=sampler, collate_fn=_as_it_is, generator=generator, drop_last=sampler.training, **options
     )

@@ -11,11 +11,14 @@ import tifffile
 import torch
 from torchvision.io import write_png
 
+from crossdomain import serialization
 from crossdomain.callbacks import PredictionWriter
 from crossdomain.cli import crossdomain as crossdomain_command
+from crossdomain.cli import main
 from crossdomain.datamodules import Cityscapes, Facades, Maps, PairedFolder, UnpairedFolder
 from crossdomain.datamodules.image_files import read_image, to_unit_range
-from crossdomain.methods import Pix2Pix
+from crossdomain.datamodules.inspection import inspect_folder
+from crossdomain.methods import CycleGAN, Pix2Pix
 from crossdomain.networks import PatchCritic, UNetGenerator
 
 REAL = Path(os.environ.get("CROSSDOMAIN_DATA", "nowhere"))
@@ -223,7 +226,7 @@ def test_images_of_other_channels_are_refused(tmp_path):
     png(tmp_path / "trainB" / "1.png", 16, 16)
     data = UnpairedFolder(root=str(tmp_path), folder="", image_size=16, batch_size=2, num_workers=0)
     dataset = data.split("train")
-    with pytest.raises(ValueError, match=r"1\.png' has 4 channels, the first image of domain a has 3"):
+    with pytest.raises(ValueError, match=r"1\.png' has 4 channels, but domain a has 3\.\nGive all images"):
         dataset.__getitems__([(0, 0, 1, 0)])
 
 
@@ -292,3 +295,198 @@ def test_real_facades():
     assert blueness["b"] > 0.8  # walls and background are blue labels
     assert abs(blueness["a"]) < 0.4
     assert torch.equal(shown["truth_a"], shown["a"])
+
+
+# --- pairs that do not fit -------------------------------------------------------------------------------------
+
+
+def unequal(folder):
+    for side, width in (("A", 24), ("B", 30)):
+        png(folder / "train" / side / "x.png", 20, width)
+        png(folder / "test" / side / "x.png", 20, width)
+    return {"root": str(folder), "folder": "", "image_size": 16, "num_workers": 0}
+
+
+def test_pairs_of_unequal_size_are_refused_unless_they_are_resized_first(tmp_path):
+    options = unequal(tmp_path)
+    message = (
+        r"train/A/x\.png' is 24x20 px, but its partner '.*train/B/x\.png' 30x20\.\nGive both .* or set data.load_size"
+    )
+    with pytest.raises(ValueError, match=message):
+        next(iter(loaders(PairedFolder(**options))[0]))
+    with pytest.raises(ValueError, match=r"test/A/x\.png' is 24x20 px, but its partner"):
+        next(iter(loaders(PairedFolder(**options))[1]))
+    train, val = loaders(PairedFolder(load_size=20, **options))
+    assert next(iter(train))["a"].shape == next(iter(train))["b"].shape == (1, 3, 16, 16)
+    assert next(iter(val))["a"].shape == next(iter(val))["b"].shape == (1, 3, 16, 16)
+    train, val = loaders(PairedFolder(paired=False, **options))
+    assert next(iter(train))["a"].shape == (1, 3, 16, 16)  # drawn apart, they may differ
+    with pytest.raises(ValueError, match="but its partner"):
+        next(iter(val))  # which compares them
+
+
+def test_pairs_of_one_name_are_not_dropped(tmp_path):
+    for name in ("A/x.png", "B/x.png", "A/y.png", "B/y.png"):
+        png(tmp_path / "train" / name, 16, 16)
+    shutil.copy(tmp_path / "train" / "A" / "x.png", tmp_path / "train" / "A" / "x.webp")
+    with pytest.raises(ValueError, match=r"A/x\.png' and 'x\.webp' have one name, .* \(1 such files\)\.\nGive both"):
+        PairedFolder(root=str(tmp_path), folder="").sources("train")
+    (tmp_path / "train" / "A" / "x.webp").rename(tmp_path / "train" / "B" / "y.webp")
+    with pytest.raises(ValueError, match=r"B/y\.png' and 'y\.webp' have one name"):
+        PairedFolder(root=str(tmp_path), folder="").sources("train")
+
+
+# --- only what a stage needs -----------------------------------------------------------------------------------
+
+
+def test_a_trained_method_needs_no_training_images_and_one_domain(tmp_path):
+    png(tmp_path / "testA" / "x.png", 16, 16)
+    data = UnpairedFolder(root=str(tmp_path), folder="", image_size=16, num_workers=0)
+    assert (data.channels_a, data.channels_b, data.levels) == (3, 3, 256)
+    data.setup("predict")
+    assert [set(batch) for batch in data.predict_dataloader()] == [{"a", "path_a"}]
+    assert data.split("test").lengths() == (1, 0)
+    assert data.split("val").lengths() == (1, 0)
+    with pytest.raises(FileNotFoundError, match="no folder trainA"):
+        data.setup("fit")
+    png(tmp_path / "trainA" / "x.png", 16, 16)
+    with pytest.raises(FileNotFoundError, match="no folder trainB"):
+        UnpairedFolder(root=str(tmp_path), folder="").split("train")
+    with pytest.raises(FileNotFoundError, match="no folder testB or valB"):
+        UnpairedFolder(root=str(tmp_path / "testA"), folder="")._folder_of("testB", "valB")
+    shutil.rmtree(tmp_path / "testA")
+    with pytest.raises(FileNotFoundError, match="no folder testA or valA"):
+        UnpairedFolder(root=str(tmp_path), folder="").split("test")
+    told = UnpairedFolder(root=str(tmp_path), folder="", expected_channels=(4, 1))
+    assert (told.channels_a, told.channels_b) == (4, 1)
+
+
+def test_predict_and_test_by_the_command_with_one_folder(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    method = CycleGAN(3, 1, identity_weight=0.0, generator=generator, critic=partial(PatchCritic, width=4, layers=1))
+    serialization.write(method, tmp_path / "model.ckpt")
+    stored = png(tmp_path / "mine" / "testA" / "x.png", 16, 16)
+    quiet = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false",
+             "--trainer.logger", "false", "--trainer.accelerator", "cpu"]  # fmt: skip
+    data = ["--data", "UnpairedFolder", "--data.root", ".", "--data.folder", "mine", "--data.image_size", "16",
+            "--data.num_workers", "0"]  # fmt: skip
+    model = ["--model", "CycleGAN", "--ckpt_path", "model.ckpt"]
+    main(["predict", *model, *data, *quiet])
+    assert "Wrote 1 a2b, 0 b2a to" in capsys.readouterr().out
+    (written,) = Path("predictions").rglob("*.png")
+    expected = method.eval().translate(to_unit_range(stored)[None], "a2b")[0]
+    assert (to_unit_range(read_image(written)) - expected).abs().max() <= 1.01 / 255
+    main(["test", *model, *data, *quiet])
+    assert "cycle_mean_a" in capsys.readouterr().out
+
+
+def test_predictions_of_one_name_are_not_written_over_each_other(tmp_path, trainer):
+    png(tmp_path / "testA" / "x.png", 16, 16)
+    png(tmp_path / "testB" / "x.png", 16, 16)  # another direction, another folder
+    shutil.copy(tmp_path / "testA" / "x.png", tmp_path / "testA" / "x.webp")
+    data = UnpairedFolder(root=str(tmp_path), folder="", image_size=16, num_workers=0)
+    method = CycleGAN(3, generator=generator, critic=partial(PatchCritic, width=4, layers=1))
+    with pytest.raises(ValueError, match=r"testA/x\.png' and '.*testA/x\.webp' have one name"):
+        trainer(callbacks=[PredictionWriter(str(tmp_path / "out"))]).predict(method, data)
+
+
+def generator(in_channels: int, out_channels: int) -> UNetGenerator:
+    return UNetGenerator(in_channels, out_channels, width=4, levels=3)
+
+
+def test_a_damaged_image_is_named_whichever_process_reads_it(tmp_path, capsys):
+    for folder in ("trainA", "trainB", "testA", "testB"):
+        png(tmp_path / folder / "x.png", 16, 16)
+    (tmp_path / "trainB" / "y.png").write_bytes((tmp_path / "trainB" / "x.png").read_bytes()[:100])
+    arguments = ["fit", "--config", "cyclegan", "--data", "UnpairedFolder", "--data.root", str(tmp_path),
+                 "--data.folder", "", "--data.image_size", "16", "--data.batch_size", "1", "--data.num_workers", "1",
+                 "--model.generator.width", "4", "--trainer.precision", "32-true", "--trainer.max_epochs", "1",
+                 "--trainer.num_sanity_val_steps", "0", "--trainer.logger", "false",
+                 "--trainer.enable_checkpointing", "false", "--trainer.enable_progress_bar", "false",
+                 "--trainer.enable_model_summary", "false"]  # fmt: skip
+    with pytest.raises(SystemExit) as exit_info:
+        main(arguments)
+    assert exit_info.value.code == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert f"error: {str(tmp_path / 'trainB' / 'y.png')!r} cannot be read as an image: it is cut off." in lines
+
+
+# --- the check before training ---------------------------------------------------------------------------------
+
+
+def problems(folder, **options):
+    return [problem.replace(str(folder), "") for problem in inspect_folder(folder, **options).problems]
+
+
+def test_the_check_finds_what_training_stumbles_over_in_pairs(tmp_path):
+    unequal(tmp_path)
+    assert problems(tmp_path) == [
+        f"'/{split}/A/x.png' is 24x20 px, but its partner '/{split}/B/x.png' 30x20." for split in ("train", "test")
+    ]
+    assert problems(tmp_path, image_size=16, load_size=18) == []
+    assert problems(tmp_path / "train") == ["'/A/x.png' is 24x20 px, but its partner '/B/x.png' 30x20."]
+    png(tmp_path / "train" / "B" / "x.png", 20, 24)
+    shutil.rmtree(tmp_path / "test")
+    assert problems(tmp_path) == []
+    assert problems(tmp_path, image_size=21) == [
+        f"'/train/{side}/x.png' is 24x20 px, smaller than the crop of 21." for side in "AB"
+    ]
+    for side in "AB":
+        png(tmp_path / "train" / side / "y.png", 20, 24, channels=1)  # grey is repeated
+    _rgba(tmp_path / "train" / "B" / "y.png", np.zeros((20, 24, 4), np.uint8))
+    shutil.copy(tmp_path / "train" / "A" / "x.png", tmp_path / "train" / "A" / "x.webp")
+    png(tmp_path / "train" / "loose.png", 20, 24)
+    png(tmp_path / "train" / "A" / "more" / "z.png", 20, 24)
+    (tmp_path / "train" / "B" / "phone.HEIC").write_bytes(b"any")
+    assert problems(tmp_path) == [
+        "'/train/A/x.png' and 'x.webp' have one name, so their partners are not clear",
+        "The images in '/train' are passed over: it has a folder A or B, which are read",
+        "The images in '/train/A/more' are passed over: of '/train/A', folders in it are not read",
+        "'/train/B/phone.HEIC' is passed over (1 such files): .HEIC is not read, only "
+        ".jpg, .jpeg, .jfif, .png, .webp, .tif, .tiff, .bmp, .gif",
+    ]
+    (tmp_path / "train" / "A" / "x.webp").unlink()
+    assert "'/train/B/y.png' has 4 channels, but domain b has 3." in problems(tmp_path)
+    shutil.rmtree(tmp_path / "train" / "B")
+    assert "There is no folder '/train/B'." in problems(tmp_path)
+
+
+def test_the_check_finds_what_training_stumbles_over_in_files_side_by_side(side_by_side):
+    folder, _ = side_by_side
+    assert problems(folder) == []
+    png(folder / "train" / "1.png", 20, 47)
+    _rgba(folder / "val" / "2.png", np.zeros((20, 48, 4), np.uint8))
+    (folder / "val" / "0.png").write_bytes(b"no image")
+    assert problems(folder) == [
+        "'/val/0.png' cannot be read as an image: its beginning is not that of a whole JPEG, PNG, WebP, TIFF, BMP or "
+        "GIF.",
+        "'/train/1.png' is 47 px wide, which two halves cannot share.",
+        "'/val/2.png' has 4 channels, but domain a has 3.",
+        "'/val/2.png' has 4 channels, but domain b has 3.",
+    ]
+
+
+def test_the_check_finds_what_training_stumbles_over_in_unpaired_folders(tmp_path):
+    png(tmp_path / "data" / "trainA" / "0.png", 16, 16)
+    _rgba(tmp_path / "data" / "trainA" / "1.png", np.zeros((16, 16, 4), np.uint8))
+    found = problems(tmp_path)
+    assert found[0].startswith("There is no folder trainB in ")
+    assert found[1:] == ["'/data/trainA/1.png' has 4 channels, but domain a has 3."]
+    assert problems(tmp_path / "data" / "trainA") == ["'/1.png' has 4 channels, but domain a has 3."]
+    png(tmp_path / "data" / "trainB" / "0.png", 16, 20)
+    (tmp_path / "data" / "testB").mkdir()
+    _rgba(tmp_path / "data" / "testB" / "0.png", np.zeros((16, 16, 4), np.uint8))
+    (tmp_path / "data" / "trainA" / "1.png").unlink()
+    assert problems(tmp_path) == ["'/data/testB/0.png' has 4 channels, but domain b has 3."]
+
+
+def test_the_check_by_the_command_takes_the_trainings_sizes(tmp_path, capsys):
+    for folder in ("trainA", "trainB"):
+        png(tmp_path / folder / "0.png", 16, 16)
+    crossdomain_command(["data", "check", str(tmp_path)])
+    crossdomain_command(["data", "check", str(tmp_path), "--image_size", "20", "--load_size", "20"])
+    assert capsys.readouterr().out.count("0 problem(s)") == 2
+    with pytest.raises(SystemExit):
+        crossdomain_command(["data", "check", str(tmp_path), "--image_size", "20"])
+    out = capsys.readouterr().out
+    assert out.count("0.png' is 16x16 px, smaller than the crop of 20.") == 2

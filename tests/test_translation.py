@@ -1,5 +1,6 @@
 """The user's own files, by the command and in Python."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -123,3 +124,76 @@ def test_mistakes_are_one_message_and_leave_nothing(model, tmp_path, capsys):
     with pytest.raises(SystemExit):
         crossdomain_command(["translate", "alignflow-digits", str(tmp_path / "in"), "--output", str(output)])
     assert "AlignFlow needs a direction, one of: a2b, b2a" in capsys.readouterr().err
+
+
+def refused(capsys, *arguments):
+    """What a command says that ends with status 1."""
+    with pytest.raises(SystemExit) as exit_info:
+        crossdomain_command(["translate", *map(str, arguments)])
+    assert exit_info.value.code == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if not re.search(r"image/s|it/s|\?image", line)]
+    assert len(lines) <= 3
+    return "\n".join(lines)
+
+
+def test_originals_are_not_overwritten_by_whatever_path(model, tmp_path, capsys, monkeypatch):
+    photos = tmp_path / "photos"
+    picture(photos / "x.png", 20, 20)
+    picture(photos / "deep.tif", 20, 20, dtype=np.uint16)
+    before = {file: file.read_bytes() for file in photos.iterdir()}
+    (tmp_path / "link").symlink_to(photos)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "x.png").symlink_to(photos / "x.png")
+    monkeypatch.chdir(photos)
+    for given, output in [(photos, photos), (photos, tmp_path / "link"), (tmp_path / "link", photos), (photos, "."),
+                          (photos / "*.tif", "../photos"), (tmp_path / "linked", photos)]:  # fmt: skip
+        message = refused(capsys, model, given, "--output", output)
+        assert "The output would overwrite the original" in message
+    guided = [photos / "x.png", "--guide", photos / "deep.tif", "--output", tmp_path / "out"]
+    picture(tmp_path / "deep.png", 8, 8)
+    assert "overwrite the original" in refused(capsys, model, tmp_path / "deep.png", *guided[1:3], "--output", photos)
+    assert {file: file.read_bytes() for file in photos.iterdir()} == before
+    crossdomain_command(["translate", model, str(photos / "x.png"), "--output", str(photos / "deep")])
+    assert (photos / "deep" / "x.png").is_file()
+
+
+def test_damaged_files_do_not_keep_the_rest_from_being_translated(model, tmp_path, capsys):
+    for name in ("a", "c", "e"):
+        picture(tmp_path / "in" / f"{name}.png", 20, 20)
+    (tmp_path / "in" / "b.jpg").write_bytes(b"no image")
+    picture(tmp_path / "in" / "d.tif", 20, 20, channels=5)
+    message = refused(capsys, model, tmp_path / "in", "--output", tmp_path / "out")
+    assert "2 of 5 images were not translated." in message
+    assert "b.jpg' cannot be read as an image" in message
+    assert f"Nor were: {str(tmp_path / 'in' / 'd.tif')!r}." in message
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["a.png", "c.png", "e.png"]
+
+
+def test_a_pattern_that_matches_folders_alone_is_refused(model, tmp_path, capsys):
+    picture(tmp_path / "in" / "sub" / "a.png", 20, 20)
+    message = refused(capsys, model, tmp_path / "in" / "*", "--output", tmp_path / "out")
+    assert "matches folders alone, such as" in message
+    assert "sub" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_grey_with_opacity_is_taken_as_colours_with_opacity_are(model, tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (32, 32, 2), dtype=np.uint8)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(values, "LA").save(tmp_path / "in" / "opaque_or_not.png")
+    Image.fromarray(values[..., 0]).save(tmp_path / "in" / "grey.png")
+    method = crossdomain.load(model)
+    written = {file.stem: read_image(file) for file in translate_files(method, [tmp_path / "in"], tmp_path / "out")}
+    assert torch.equal(written["opaque_or_not"], written["grey"])
+
+
+def test_a_picture_that_is_too_small_is_named(tmp_path, capsys):
+    picture(tmp_path / "one.png", 1, 1, channels=1)
+    picture(tmp_path / "eight.png", 8, 8, channels=1)
+    arguments = [tmp_path / "one.png", tmp_path / "eight.png", "--direction", "a2b", "--output", tmp_path / "out"]
+    message = refused(capsys, "cyclegan-digits", *arguments)
+    assert "one.png' is 1x1 px, too small for this CycleGAN: enlarge it to 8 px." in message
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["eight.png"]
+    arguments[0] = tmp_path / "eight.png"
+    crossdomain_command(["translate", "alignflow-digits", str(tmp_path / "one.png"), *map(str, arguments[2:])])
+    assert read_image(tmp_path / "out" / "one.png").shape == (1, 1, 1)  # a network without padding by reflection

@@ -130,14 +130,12 @@ def _translate(options: argparse.Namespace) -> None:
     from crossdomain.translation import find_images, translate_files
 
     files = find_images(options.paths)
-    total = len(files) * options.samples
     method = hub.load(options.model, options.device)
     written = translate_files(
         method, files, options.output, options.direction, options.samples, options.seed, options.guide
     )
-    for _ in tqdm(written, total=total, unit="image"):
-        pass
-    print(f"Wrote {total} images to {options.output}")
+    count = sum(1 for _ in tqdm(written, total=len(files) * options.samples, unit="image"))
+    print(f"Wrote {count} images to {options.output}")
 
 
 def _compare(args: list[str]) -> None:
@@ -182,7 +180,7 @@ def _check(options: argparse.Namespace) -> None:
     if Path(options.path).is_file():
         print(f"{options.path}: {check_archive(Path(options.path))} files, all as they were packed")
         return
-    report = inspect_folder(Path(options.path), tqdm)
+    report = inspect_folder(Path(options.path), tqdm, options.image_size, options.load_size)
     print(report)
     if report.problems:
         sys.exit(1)
@@ -220,6 +218,8 @@ def crossdomain(args: list[str] | None = None) -> None:
     data = commands.add_parser("data", help="look after data").add_subparsers(dest="task", required=True)
     check = data.add_parser("check", help="counts, sizes and kinds of the images in a folder, and what is wrong")
     check.add_argument("path", help="the folder; of a .zip or .tar.gz the checksums and names are checked")
+    check.add_argument("--image_size", type=int, help="the training's: images smaller than its crop are named")
+    check.add_argument("--load_size", type=int, help="the training's, to which images are resized first")
     check.set_defaults(action=_check)
     cityscapes = data.add_parser("cityscapes", help="build Cityscapes in pix2pix's layout from your own download")
     cityscapes.add_argument("photos", metavar="LEFTIMG8BIT", help="folder with train/CITY/*_leftImg8bit.png and val")

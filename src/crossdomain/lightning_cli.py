@@ -181,6 +181,7 @@ class ZooCLI(LightningCLI):
             return
         # Lightning's own way knows nothing of arguments that came after the checkpoint.
         given = serialization.arguments(serialization.read(path))
+        _expect_channels(self.config[subcommand].get("data"), given)
         model = {"class_path": given.pop("_class_path"), "dict_kwargs": given}
         before = _flat(self.config[subcommand].get("model"))
         self.config = self.parser.parse_object({subcommand: {"model": model}}, self.config)
@@ -216,6 +217,14 @@ class ZooCLI(LightningCLI):
 def _recipe_name(args: list[str]) -> str:
     names = [Path(value).stem for flag, value in pairwise(args) if flag in ("--config", "-c")]
     return names[-1] if names else "run"
+
+
+def _expect_channels(data: Namespace | None, arguments: dict[str, Any]) -> None:
+    """Tell data that looks into its files for its channels those of a checkpoint's method."""
+    options = {} if data is None else data.get("init_args", {})
+    if "expected_channels" in options and options["expected_channels"] is None and "channels_a" in arguments:
+        channels = arguments["channels_a"]
+        options["expected_channels"] = [channels, arguments.get("channels_b") or channels]
 
 
 def _flat(config: Namespace | None) -> dict[str, Any]:

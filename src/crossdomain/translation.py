@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +11,14 @@ from pathlib import Path
 from torch import Tensor
 from torchvision.transforms.functional import rgb_to_grayscale
 
-from crossdomain.datamodules.image_files import levels_of, list_images, read_image, to_unit_range, write_image
+from crossdomain.datamodules.image_files import (
+    WRITTEN_SUFFIXES,
+    levels_of,
+    list_images,
+    read_image,
+    to_unit_range,
+    write_image,
+)
 from crossdomain.method import Method
 
 
@@ -18,7 +26,7 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
     """The image files that files, folders and glob patterns name, each once.
 
     Raises:
-        FileNotFoundError: one of them names nothing.
+        FileNotFoundError: one of them names no file.
     """
     found: list[Path] = []
     for path in map(Path, paths):
@@ -27,7 +35,13 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
         elif path.is_file():
             found.append(path)
         elif matches := sorted(glob.glob(str(path), recursive=True)):
-            found += [Path(match) for match in matches if Path(match).is_file()]
+            files = [Path(match) for match in matches if Path(match).is_file()]
+            if not files:
+                raise FileNotFoundError(
+                    f"The pattern {str(path)!r} matches folders alone, such as {matches[0]!r}.\n"
+                    f"Give the files in them: {str(path / '*')!r}."
+                )
+            found += files
         else:
             raise FileNotFoundError(f"There is no file, folder or pattern {str(path)!r}.")
     return list(dict.fromkeys(found))
@@ -64,6 +78,8 @@ def translate_files(
 ) -> Iterator[Path]:
     """Translate image files one by one, at their own size, and write them under their own names and depth.
 
+    A file that cannot be translated is passed over, and named in the error that ends the others.
+
     Args:
         method: as ``crossdomain.load`` returns it.
         paths: files, folders, glob patterns; all are looked up before the first is translated.
@@ -78,8 +94,9 @@ def translate_files(
 
     Raises:
         FileNotFoundError: there is nothing at one of the paths.
-        ValueError: an image cannot be read or has other channels, two have one name, the direction is not known, or the
-            method translates no pictures.
+        ValueError: before the first: two images have one name, one would be overwritten, the guide cannot be read, the
+            direction is not known, or the method translates no pictures; after the last: images could not be read, have
+            other channels or are too small.
     """
     name = type(method).__name__
     if not method.directions or method.data_spec["levels"] is None:
@@ -96,17 +113,61 @@ def translate_files(
             "Translate them into different folders."
         )
     folder = Path(output)
+    _refuse_to_overwrite([*files, *([] if guide is None else [Path(guide)])], files, folder, samples)
 
     def prepared(stored: Tensor, domain: str, file: Path) -> Tensor:
         channels = method.channels.get(domain, len(stored))
         return fit_channels(to_unit_range(stored), channels, file)[None].to(method.device)
 
     style = None if guide is None else prepared(read_image(Path(guide)), direction[-1], Path(guide))
+    failed: dict[Path, str] = {}
     for file in files:
-        stored = read_image(file)
-        levels = levels_of(stored)
-        image = prepared(stored, direction[0], file)
-        translated = method.translate(image, direction, guide=style, samples=samples, seed=seed)[0]
+        try:
+            stored = read_image(file)
+            image = prepared(stored, direction[0], file)
+        except ValueError as error:
+            failed[file] = str(error)
+            continue
+        try:
+            translated = method.translate(image, direction, guide=style, samples=samples, seed=seed)[0]
+        except (RuntimeError, ValueError) as error:
+            height, width = image.shape[2:]
+            least = 2 * method.total_stride
+            if min(height, width) >= least or not re.search("Padding size|spatial element", str(error)):
+                raise
+            failed[file] = f"{str(file)!r} is {width}x{height} px, too small for this {name}: enlarge it to {least} px."
+            continue
         folder.mkdir(parents=True, exist_ok=True)
-        for k, one in enumerate(translated if samples > 1 else [translated]):
-            yield write_image(one, folder / (f"{file.stem}_{k}" if samples > 1 else file.stem), levels)
+        for name, one in zip(_names(file, samples), translated if samples > 1 else [translated], strict=True):
+            yield write_image(one, folder / name, levels_of(stored))
+    if failed:
+        first, *others = failed
+        message = failed[first]
+        if len(files) > 1:
+            message = f"{len(failed)} of {len(files)} images were not translated. {message.splitlines()[0]}"
+        if others:
+            message += f"\nNor were: {', '.join(repr(str(file)) for file in others)}."
+        raise ValueError(message)
+
+
+def _names(file: Path, samples: int) -> list[str]:
+    """What the outputs for ``file`` are called, without their suffix."""
+    return [file.stem] if samples == 1 else [f"{file.stem}_{k}" for k in range(samples)]
+
+
+def _refuse_to_overwrite(originals: Iterable[Path], files: Iterable[Path], folder: Path, samples: int) -> None:
+    """Refuse an output that is one of the originals, by whatever path."""
+
+    def identity(file: Path) -> tuple[int, int]:
+        status = file.stat()
+        return status.st_dev, status.st_ino
+
+    known = {identity(file): file for file in originals if file.exists()}
+    for file in files:
+        for name in _names(file, samples):
+            for target in (folder / f"{name}{suffix}" for suffix in WRITTEN_SUFFIXES):
+                if target.exists() and identity(target) in known:
+                    raise ValueError(
+                        f"The output would overwrite the original {str(known[identity(target)])!r}.\n"
+                        "Give another folder as output."
+                    )

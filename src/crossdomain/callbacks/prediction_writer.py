@@ -15,7 +15,7 @@ class PredictionWriter(Callback):
 
     Grey and RGB images of 8 bits become PNGs; those of 16 bits or of other numbers of channels, which a PNG cannot
     hold, TIFFs. The depth is that of the data the method was trained on. The name is that of the input's file, or its
-    number where the batch has no ``path_a`` or ``path_b``.
+    number where the batch has no ``path_a`` or ``path_b``; two files of one name are refused.
 
     Args:
         directory: where to; the run's log folder, in ``predictions``, when left out.
@@ -24,18 +24,18 @@ class PredictionWriter(Callback):
     def __init__(self, directory: str | None = None) -> None:
         self.directory = directory
         self._written: dict[str, int] = {}
+        self._sources: dict[tuple[str, str], str] = {}
         self._folder = Path()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse methods that do not translate, and make the folder."""
+        """Refuse methods that do not translate, and choose the folder."""
         if stage != "predict":
             return
         if not pl_module.directions:
             raise ValueError(f"predict writes translated images, but {type(pl_module).__name__} does not translate.")
         self._folder = Path(self.directory) if self.directory else Path(trainer.log_dir or ".") / "predictions"
         self._written = dict.fromkeys(pl_module.directions, 0)
-        for direction in pl_module.directions:
-            (self._folder / direction).mkdir(parents=True, exist_ok=True)
+        self._sources = {}
 
     def on_predict_batch_end(
         self,
@@ -46,12 +46,23 @@ class PredictionWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Write the batch."""
+        """Write the batch.
+
+        Raises:
+            ValueError: an image would be written over that of another file; names both files.
+        """
         for direction, images in outputs.items():
+            (self._folder / direction).mkdir(parents=True, exist_ok=True)
             names = batch.get(f"path_{direction[0]}")
             for i, image in enumerate(images):
                 number = self._written[direction] * trainer.world_size + trainer.global_rank
                 name = Path(names[i]).stem if names else f"{number:06d}"
+                source = names[i] if names else name
+                if (other := self._sources.setdefault((direction, name), source)) != source:
+                    raise ValueError(
+                        f"{other!r} and {source!r} have one name, and the one's translation would overwrite the "
+                        "other's.\nRename one of them."
+                    )
                 write_image(image, self._folder / direction / name, pl_module.data_spec["levels"])
                 self._written[direction] += 1
 
