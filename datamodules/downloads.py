@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-import shutil
 import stat
 import tarfile
 import tempfile
@@ -22,6 +21,8 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from tqdm import tqdm
+
+from .limits import MAX_DOWNLOAD, MAX_UNPACKED, limit
 
 try:
     import fcntl
@@ -100,7 +101,8 @@ def fetch_file(url: str, path: Path, sha256: str | None = None, check: Callable[
 
     Raises:
         ConnectionError: there is no answer or no such file, or the connection broke; names file and address.
-        ValueError: what arrived is not the file that was expected; it is removed.
+        ValueError: what arrived is not the file that was expected, or more than ``CROSSDOMAIN_MAX_DOWNLOAD`` allows; it
+            is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
@@ -133,6 +135,9 @@ def _download(url: str, path: Path, part: Path) -> None:
         done = part.stat().st_size if response.status == 206 else 0
         announced = response.headers.get("Content-Length")
         total = None if announced is None else done + int(announced)
+        most = limit(MAX_DOWNLOAD)
+        if total is not None and total > most:
+            raise ValueError(_too_large(path, url, f"{total:,} bytes", most))
         modified = _modified(response)
         name = urlsplit(url).path.rpartition("/")[2] or path.name
         bar = tqdm(desc=name, total=total, initial=done, unit="B", unit_scale=True)
@@ -141,10 +146,20 @@ def _download(url: str, path: Path, part: Path) -> None:
                 file.write(block)
                 bar.update(len(block))
                 done += len(block)
+                if done > most:  # of a server that did not say how much there is
+                    part.unlink()
+                    raise ValueError(_too_large(path, url, "more", most))
                 if modified is not None:  # after every block, so that even a killed process can be resumed
                     os.utime(part, (modified, modified))
     if total is not None and done < total:
         raise ConnectionError(_broken(url, part, f"{done:,} of {total:,} bytes have arrived"))
+
+
+def _too_large(path: Path, url: str, size: str, most: int) -> str:
+    return (
+        f"{path.name!r} from {url} has {size}, but {MAX_DOWNLOAD} allows {most:,} bytes.\n"
+        "Nothing was kept. Set this environment variable higher where the file is to be that large."
+    )
 
 
 def _open(url: str, path: Path, part: Path) -> HTTPResponse:
@@ -258,6 +273,25 @@ class Member(NamedTuple):
     content: IO[bytes]
 
 
+def _contents(archive: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Names and bytes of an archive's files in their order, as long as there are not too many bytes in all."""
+    most = left = limit(MAX_UNPACKED)
+
+    def blocks(content: IO[bytes]) -> Iterator[bytes]:
+        nonlocal left
+        while block := content.read(BLOCK):
+            left -= len(block)
+            if left < 0:
+                raise ValueError(
+                    f"The archive {str(archive)!r} holds more than the {most:,} bytes that {MAX_UNPACKED} allows.\n"
+                    "Set this environment variable higher where it is to be that large."
+                )
+            yield block
+
+    for member in _members(archive):
+        yield member.name, blocks(member.content)
+
+
 def extract(archive: Path, target: Path) -> Path:
     """Unpack a ``.tar.gz`` or ``.zip`` as the folder ``target``, which is not there before; the archive stays.
 
@@ -269,15 +303,16 @@ def extract(archive: Path, target: Path) -> Path:
         ``target``.
 
     Raises:
-        ValueError: the archive is damaged, or a member is a link or a device or lies outside of the folder.
+        ValueError: the archive is damaged or holds more bytes than ``CROSSDOMAIN_MAX_UNPACKED`` allows, or a member is
+            a link or a device or lies outside of the folder.
         OSError: it cannot be written.
     """
     with staged(target) as folder, _named(archive):
-        for member in tqdm(_members(archive), desc=f"unpack {archive.name}", unit="file"):
-            file = folder / member.name
+        for name, blocks in tqdm(_contents(archive), desc=f"unpack {archive.name}", unit="file"):
+            file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
             with open(file, "wb") as copy:
-                shutil.copyfileobj(member.content, copy, BLOCK)
+                copy.writelines(blocks)
         tops = [top for top in folder.iterdir() if top.name != "__MACOSX" and not top.name.startswith("._")]
         if len(tops) == 1 and tops[0].is_dir():
             outer = folder.rename(folder.with_name("outer"))
@@ -296,8 +331,8 @@ def check_archive(archive: Path) -> int:
     """
     count = 0
     with _named(archive):
-        for member in _members(archive):
-            while member.content.read(BLOCK):
+        for _, blocks in _contents(archive):
+            for _ in blocks:
                 pass
             count += 1
     return count

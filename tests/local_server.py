@@ -10,7 +10,7 @@ class Web(ThreadingHTTPServer):
     """A server on this machine: ``files`` by path, dated ``modified``; ``log`` has the answers that it gave.
 
     ``cut`` breaks the connection after so many bytes of a file. ``ranges`` is False where it always sends all, and
-    ``if_range`` is False where it does not look whether the file has changed.
+    ``if_range`` is False where it does not look whether the file has changed; ``sizes`` where it does not tell them.
     """
 
     daemon_threads = True
@@ -18,7 +18,7 @@ class Web(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Answer)
         self.files, self.modified, self.log = {}, MONDAY, []
-        self.cut, self.ranges, self.if_range = None, True, True
+        self.cut, self.ranges, self.if_range, self.sizes = None, True, True, True
 
     @property
     def address(self):
@@ -45,7 +45,8 @@ class Answer(BaseHTTPRequestHandler):
             return self.send_error(416)
         web.log.append((self.path, status, first))
         self.send_response(status)
-        self.send_header("Content-Length", str(len(content) - first))
+        if web.sizes:
+            self.send_header("Content-Length", str(len(content) - first))
         self.send_header("Last-Modified", web.modified)
         if status == 206:
             self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")

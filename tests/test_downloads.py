@@ -187,6 +187,37 @@ def test_any_file_is_fetched_with_resume_and_its_hash(web, tmp_path):
     assert fetch_file(url, tmp_path / "new" / "other.bin", digest).read_bytes() == noise(60_000)
 
 
+@pytest.mark.parametrize("announced", [True, False])
+def test_downloads_have_a_limit_that_can_be_raised(announced, web, tmp_path, monkeypatch):
+    web.files["/x.zip"], web.sizes, url = ZIP, announced, f"{web.address}/x.zip"
+    monkeypatch.setenv("CROSSDOMAIN_MAX_DOWNLOAD", str(len(ZIP) - 1))
+    size = f"{len(ZIP):,} bytes" if announced else "more"
+    message = f"'x.zip' from {url} has {size}, but CROSSDOMAIN_MAX_DOWNLOAD allows {len(ZIP) - 1:,} bytes.\nNothing was"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        fetch_archive(url, tmp_path / "x.zip")
+    assert names(tmp_path) == []
+    monkeypatch.setenv("CROSSDOMAIN_MAX_DOWNLOAD", str(len(ZIP)))
+    assert fetch_archive(url, tmp_path / "x.zip").read_bytes() == ZIP
+    monkeypatch.setenv("CROSSDOMAIN_MAX_DOWNLOAD", "-1")
+    with pytest.raises(ValueError, match="CROSSDOMAIN_MAX_DOWNLOAD is '-1'"):
+        fetch_archive(url, tmp_path / "y.zip")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_what_is_unpacked_has_a_limit_that_can_be_raised(kind, tmp_path, monkeypatch):
+    files = {"in/a": bytes(600_000), "in/b": bytes(400_000)}
+    archive = tmp_path / f"x.{kind}"
+    archive.write_bytes(zipped(files) if kind == "zip" else tar_gz(files))
+    monkeypatch.setenv("CROSSDOMAIN_MAX_UNPACKED", "999999")
+    for read in (lambda: extract(archive, tmp_path / "x"), lambda: downloads.check_archive(archive)):
+        with pytest.raises(ValueError, match="holds more than the 999,999 bytes that CROSSDOMAIN_MAX_UNPACKED allows"):
+            read()
+    assert names(tmp_path) == [archive.name]
+    monkeypatch.setenv("CROSSDOMAIN_MAX_UNPACKED", "1000000")
+    assert downloads.check_archive(archive) == 2
+    assert names(extract(archive, tmp_path / "x")) == ["a", "b"]
+
+
 def test_hashes_of_files(tmp_path):
     path = tmp_path / "abc"
     path.write_bytes(b"abc")  # the example of FIPS 180
@@ -253,15 +284,16 @@ def test_members_that_would_leave_the_folder_are_refused(kind, tmp_path):
 def test_nothing_half_unpacked_stays_behind(error, tmp_path, monkeypatch):
     archive = tmp_path / "facades.tar.gz"
     archive.write_bytes(ARCHIVE)
-    copy, seen = downloads.shutil.copyfileobj, []
+    contents, seen = downloads._contents, []
 
-    def interrupted(source, target, *args):
-        seen.append(names(tmp_path))
-        if len(seen) == 2:
-            raise error
-        copy(source, target, *args)
+    def interrupted(archive):
+        for name, blocks in contents(archive):
+            seen.append(names(tmp_path))
+            if len(seen) == 2:
+                raise error
+            yield name, blocks
 
-    monkeypatch.setattr(downloads.shutil, "copyfileobj", interrupted)
+    monkeypatch.setattr(downloads, "_contents", interrupted)
     with pytest.raises((KeyboardInterrupt, OSError)) as caught:
         extract(archive, tmp_path / "facades")
     if caught.type is OSError:
