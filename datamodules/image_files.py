@@ -20,6 +20,7 @@ import numpy as np
 import tifffile
 import torch
 from PIL import Image
+from PIL.TiffImagePlugin import COMPRESSION_INFO
 from torch import Tensor
 
 from .limits import MAX_PIXELS, limit
@@ -231,14 +232,21 @@ def _read_tiff(path: Path) -> tuple[np.ndarray, int]:
         _check_strips(page, file.filehandle.size)
         if len(pages) > 1:
             return _pages_as_channels(file), orientation
-        if (page.photometric, samples, page.bitspersample, extra) in HELD_BY_PILLOW:
+        kind = (page.photometric, samples, page.bitspersample, extra)
+        if kind in HELD_BY_PILLOW and page.compression in COMPRESSION_INFO:
             with _open(path, ["TIFF"]) as image:
                 image.seek(page.index)
                 return _pixels(image), _orientation(image)  # Pillow turns TIFFs itself, and says so
         if page.bitspersample not in (8, 16) or page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, INKS):
-            kind = getattr(page.photometric, "name", page.photometric)
-            raise ValueError(f"{kind} with {samples} channels of {page.bitspersample} bits is not read")
-        return _as_shown(_stored(page, path), page.photometric, extra), orientation
+            name = getattr(page.photometric, "name", page.photometric)
+            raise ValueError(f"{name} with {samples} channels of {page.bitspersample} bits is not read")
+        stored = _stored(page)
+        if stored is not None:
+            return _as_shown(stored, page.photometric, extra), orientation
+        if kind == (RGB, 3, 16, ()) and page.planarconfig == 1:
+            return _deep_tiff(path, page.index)
+        name = page.compression.name
+        raise ValueError(f"compressed by {name}, these channels need another package: pip install imagecodecs")
 
 
 def _check_strips(page: tifffile.TiffPage, size: int) -> None:
@@ -248,18 +256,14 @@ def _check_strips(page: tifffile.TiffPage, size: int) -> None:
         raise ValueError("it is cut off")
 
 
-def _stored(page: tifffile.TiffPage, path: Path) -> np.ndarray:
-    """A page's samples as they are stored, (H, W, C)."""
+def _stored(page: tifffile.TiffPage) -> np.ndarray | None:
+    """A page's samples as they are stored, (H, W, C); None where their compression needs another package."""
     try:
         values = page.asarray()
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-        if (page.photometric, page.samplesperpixel, page.bitspersample, page.planarconfig) == (RGB, 3, 16, 1):
-            return _deep_tiff(path, page.index)
-        raise ValueError(
-            f"compressed by {page.compression.name}, these channels need another package: pip install imagecodecs"
-        ) from None
+    except (ValueError, ImportError) as error:
+        if isinstance(error, ImportError) or "imagecodecs" in str(error):
+            return None
+        raise
     planes, depth, height, width, samples = page.shaped
     if depth != 1:
         raise ValueError(f"it is a volume of {depth} slices")
@@ -267,16 +271,16 @@ def _stored(page: tifffile.TiffPage, path: Path) -> np.ndarray:
     return values[0] if planes == 1 else values[..., 0].transpose(1, 2, 0)
 
 
-def _deep_tiff(path: Path, index: int) -> np.ndarray:
-    """RGB of 16 bits in a compression that libtiff alone decodes, which hands samples out in this machine's order."""
+def _deep_tiff(path: Path, index: int) -> tuple[np.ndarray, int]:
+    """RGB of 16 bits as (H, W, C), and its orientation, in a compression that only libtiff decodes, twice as PNG's."""
     halves = []
-    for order in "LB" if sys.byteorder == "little" else "BL":
+    for order in "LB" if sys.byteorder == "little" else "BL":  # libtiff hands samples out in this machine's order
         with _open(path, ["TIFF"]) as image:
             image.seek(index)
             image.tile = [tile._replace(args=(f"RGB;16{order}", *tile.args[1:])) for tile in image.tile]
             image.load()
             halves.append(np.array(image))
-    return _joined(*halves)
+    return _joined(*halves), _orientation(image)
 
 
 def _as_shown(values: np.ndarray, photometric: int, extra: tuple[int, ...]) -> np.ndarray:
@@ -306,6 +310,8 @@ def _pages_as_channels(file: tifffile.TiffFile) -> np.ndarray:
         count = len(file.pages)
         raise ValueError(f"it holds {count} pages, which it does not call channels; save the one that is meant")
     _check_size(sizes["X"], sizes["Y"], sizes["C"] * sizes.get("S", 1))
+    for page in series.pages:
+        _check_strips(page, file.filehandle.size)
     values = series.asarray().reshape(shape)
     order = sorted(range(len(axes)), key=lambda place: "YXCS".find(axes[place]))
     values = values.transpose(order)

@@ -368,13 +368,11 @@ def _(path):
     return np.array(stored.convert("RGB"))
 
 
-@kind("lzw_16.tif")
-def _(path):
+def lzw_16(path, orientation):
     # Pillow writes no RGB of 16 bits, so libtiff packs the same bytes as 8 bits of twice the width.
     values = noise(3, 65535)
-    Image.fromarray(values.astype("<u2").view(np.uint8).reshape(HEIGHT, 2 * WIDTH, 3)).save(
-        path, compression="tiff_lzw"
-    )
+    packed = Image.fromarray(values.astype("<u2").view(np.uint8).reshape(HEIGHT, 2 * WIDTH, 3))
+    packed.save(path, compression="tiff_lzw", tiffinfo={274: orientation})
     data = bytearray(path.read_bytes())
     (start,) = struct.unpack_from("<I", data, 4)
     (count,) = struct.unpack_from("<H", data, start)
@@ -385,7 +383,11 @@ def _(path):
         elif tag == 258:  # bits of each sample
             struct.pack_into("<3H", data, value, 16, 16, 16)
     path.write_bytes(data)
-    return values
+    return UPRIGHT[orientation](values)
+
+
+kind("lzw_16.tif")(lambda path: lzw_16(path, 1))
+kind("turned_lzw_16.tif")(lambda path: lzw_16(path, 6))
 
 
 @pytest.mark.parametrize("premultiplied", [8, 16])
