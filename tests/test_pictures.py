@@ -2,19 +2,24 @@
 
 import importlib.util
 import multiprocessing
+import shutil
 import struct
 import zlib
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 import torch
+from lightning.pytorch import Callback
 from PIL import Image
 
 from crossdomain.datamodules import UnpairedFolder
 from crossdomain.datamodules.image_files import read_image, write_image
 from crossdomain.datamodules.loading import Draw
-from crossdomain.methods import Pix2Pix
+from crossdomain.methods import CycleGAN, Pix2Pix
+from crossdomain.networks import PatchCritic, ResNetGenerator
 from crossdomain.translation import translate_files
 
 HEIGHT, WIDTH = 24, 40
@@ -468,8 +473,31 @@ class TestKinds:
             assert found.shape == colours.shape
             assert abs(found.astype(int) - colours).max() <= tolerance
 
-    def test_there_are_forty(self):
+    def test_all_kinds_train_together(self, tmp_path, trainer):
         assert len(KINDS) >= 40
+        seen = set()
+
+        class Seen(Callback):
+            def on_train_batch_end(self, trainer, module, outputs, batch, number):
+                seen.update(Path(path).name for path in batch["path_a"])
+
+        for folder in ("trainA", "trainB", "testA", "testB"):
+            (tmp_path / folder).mkdir()
+        shown = {name: KINDS[name][0](tmp_path / "trainA" / name) for name in KINDS}
+        for name, values in shown.items():
+            if values.shape[2] not in (1, 3) or min(values.shape[:2]) < 8:
+                (tmp_path / "trainA" / name).unlink()
+        files = sorted((tmp_path / "trainA").iterdir())
+        for folder in ("trainB", "testA", "testB"):
+            shutil.copy(next(path for path in files if shown[path.name].shape[2] == 3), tmp_path / folder)
+        options = {"image_size": 8, "num_workers": 0, "batch_size": len(files)}
+        data = UnpairedFolder(root=str(tmp_path), folder="", expected_channels=(3, 3), **options)
+        generator, critic = partial(ResNetGenerator, width=2, blocks=1), partial(PatchCritic, width=2, layers=1)
+        method = CycleGAN(3, generator=generator, critic=critic)
+        trainer(callbacks=[Seen()]).fit(method, data)
+        assert seen == {path.name for path in files}
+        assert len(seen) >= 60
+        assert all(p.isfinite().all() for p in method.parameters())
 
 
 # --- damaged files ---------------------------------------------------------------------------------------------
