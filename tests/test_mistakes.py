@@ -127,11 +127,14 @@ LIGHTNING = [
      ["no class for model.objective.penalty", "--model.objective.penalty GradientPenalty"]),
     ("fit --config alignflow --trainer.callbacks RoundCheckpoint --trainer.callbacks.every_n_round 3",
      ["no option trainer.callbacks.every_n_round: RoundCheckpoint", "trainer.callbacks.every_n_rounds"]),
+    ("fit --config alignflow --model.critic.colour 1",
+     ["model.critic.colour: PatchCritic", "Nearest: model.critic.layers, model.critic.norm, model.critic.spec"]),
     ("fit --config alignflow --untrained true", ["'true' stands alone"]),
     # values that are missing
     ("fit --config", ["--config has no value"]),
     ("fit --config alignflow --model.pool_size", ["--model.pool_size has no value"]),
     ("fit --config alignflow --ckpt_path --trainer.max_epochs 3", ["--ckpt_path has no value"]),
+    ("fit --config alignflow --trainer.max_epochs", ["Expected: --trainer.max_epochs VALUE"]),
     ("fit --config alignflow --trainer.callbacks EarlyStopping", ["trainer.callbacks.monitor is missing"]),
     # classes
     ("fit --config alignflow --model AlignFlw", ["model: there is no class 'AlignFlw'", "Nearest: AlignFlow"]),
@@ -358,7 +361,7 @@ def numbers(cls):
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_networks_and_flows_refuse_negative_numbers(cls, name):
-    required = [4 for p in serialization.parameters(cls).values() if p.default is p.empty][1:]
+    required = [4 for p in serialization.parameters(cls).values() if p.default is p.empty]
     with pytest.raises(ValueError, match=rf"{name} is -\d"):
         cls(*required, **{name: -4})
 

@@ -320,7 +320,7 @@ def _missing(message: str, given: Given, parser: ArgumentParser) -> str | None:
     if match := re.search(r"argument (\S+): expected one argument", message):
         options = match[1].split("/")
         names = [option.lstrip("-") for option in options]
-        bare = [key for key, value in given.values.items() if value is None and key.partition(".")[0] in names]
+        bare = [key for key, value in given.values.items() if value is None and {key, key.partition(".")[0]} & {*names}]
         return f"--{bare[0]} has no value.\nExpected: --{bare[0]} VALUE." if bare else f"{match[1]} has no value."
     match = re.search(r"the following arguments are required: (.*)", message)
     if match is None:

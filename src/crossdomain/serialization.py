@@ -131,7 +131,8 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
         found = {**parameters, **found}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             break
-    return {name: p for name, p in found.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {name: p for name, p in found.items() if p.kind in named and name != "self"}
 
 
 def _defaults(cls: type) -> dict[str, Any]:
