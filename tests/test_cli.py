@@ -181,7 +181,7 @@ def test_a_process_ends_with_the_one_that_started_it():
     launcher = os.fork()
     if launcher == 0:
         if os.fork() == 0:
-            os.dup2(write, 2)
+            sys.stderr = os.fdopen(write, "w", buffering=1)
             _end_with_launcher()
             time.sleep(60)
         time.sleep(0.5)
