@@ -19,9 +19,10 @@ from crossdomain import hub, option_checks, serialization
 from crossdomain.cli import _guarded, main
 from crossdomain.cli import crossdomain as crossdomain_command
 from crossdomain.datamodules import Digits
-from crossdomain.lightning_cli import RunLogger, _end_with_launcher
+from crossdomain.lightning_cli import _end_with_launcher
 from crossdomain.messages import Given
 from crossdomain.objectives import Wasserstein
+from crossdomain.run_logs import RunLogger
 
 QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1",
          "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]  # fmt: skip

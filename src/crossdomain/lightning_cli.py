@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -17,8 +15,7 @@ from typing import Any, Literal, NoReturn
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ModelSummary, ProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
 # Imported so that a recipe can name these classes without their modules.
@@ -35,30 +32,13 @@ import crossdomain.optimization
 import crossdomain.segmentation  # noqa: F401
 from crossdomain import help_pages, hub, option_checks, serialization
 from crossdomain.callbacks import NonFiniteGuard, PlayerSummary, PredictionWriter, Progress, RoundCheckpoint
+from crossdomain.checkpoint_options import check_resumed, expect_channels, flat, options_of_model, shown
 from crossdomain.evaluation import Evaluation
 from crossdomain.messages import TOP, Given, explain, names_below
 from crossdomain.precision import device_of, native_precision
+from crossdomain.run_logs import ConfigBesideLogs, RunLogger, quieten
 
 CHECKPOINT_KEYS = ("ckpt_path", "translator", "semantic_classifier", "judge_a", "judge_b", "segmenter", "predictor")
-# Remarks of Lightning that are known and harmless here.
-NOISE = (
-    ".*does not have many workers.*",  # small data needs no loading processes
-    ".*smaller than the logging interval.*",  # rounds are counted across epochs
-    ".*not supported by the model summary.*",
-    ".*overridden `on_after_batch_transfer`.*",
-    ".*isinstance.treespec, LeafSpec.*",
-)
-# What Lightning says that is advertising, says nothing, or is said better by PlayerSummary.
-CHATTY = ("utilities.rank_zero", "accelerators.cuda", "trainer.connectors.checkpoint_connector")
-CHATTER = (
-    "litlogger",
-    "litmodels",
-    "GPU available:",
-    "TPU available:",
-    "LOCAL_RANK:",
-    "Restoring states",
-    "`weights_only`",
-)
 KEYWORDS = ("best", "last", "hpc", "registry")  # what Lightning itself understands in place of a path
 
 
@@ -113,29 +93,6 @@ def _help_parser(args: list[str]) -> tuple[type[ZooParser], list[str]]:
     if asks and "--all" in args:
         return LongHelpParser, [arg for arg in args if arg != "--all"]
     return ZooParser, args
-
-
-class ConfigBesideLogs(SaveConfigCallback):
-    """Saves a run's options as ``config.yaml`` beside its logs; a run without logs leaves nothing behind."""
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Save, if there is a logger."""
-        if trainer.loggers:
-            super().setup(trainer, pl_module, stage)
-
-
-class RunLogger(TensorBoardLogger):
-    """A TensorBoardLogger whose folder no other run has, also of those that were started at the same moment."""
-
-    def _get_next_version(self) -> int:
-        version = super()._get_next_version()
-        while rank_zero_only.rank == 0:  # the other processes of this run are told
-            try:
-                os.makedirs(os.path.join(self.root_dir, f"version_{version}"))
-                break
-            except FileExistsError:
-                version += 1
-        return version
 
 
 class ZooCLI(LightningCLI):
@@ -220,24 +177,24 @@ class ZooCLI(LightningCLI):
                 f"Use --init_from {self.checkpoint_given} to start a new training from these weights."
             )
         given = serialization.arguments(checkpoint)
-        _expect_channels(self.config[subcommand].get("data"), given)
+        expect_channels(self.config[subcommand].get("data"), given)
         model = {"class_path": given.pop("_class_path"), "dict_kwargs": given}
-        before = _flat(self.parser.parse(self.args, defaults=False)[subcommand].get("model"))
+        before = flat(self.parser.parse(self.args, defaults=False)[subcommand].get("model"))
         # A checkpoint leaves out what is torch's default, where the values given would stay.
         del self.config[subcommand]["model"]
         self.config = self.parser.parse_object({subcommand: {"model": model}}, self.config)
         if subcommand == "fit":
-            stored, options = _flat(self.config.fit.model), _options_of_model(self.args)
+            stored, options = flat(self.config.fit.model), options_of_model(self.args)
             self.config = self.parser.parse(["fit", *options], namespace=self.config)
             names = {option.removeprefix("--model.").partition("=")[0].replace("init_args.", "") for option in options}
-            taken = {_shown(key): (stored.get(key, ...), value) for key, value in _flat(self.config.fit.model).items()}
+            taken = {shown(key): (stored.get(key, ...), value) for key, value in flat(self.config.fit.model).items()}
             new = {name: now for name, (before_, now) in taken.items() if name in names and before_ != now}
             self.resumed = {"checkpoint": checkpoint, "new": new}
             if new:
                 values = ", ".join(f"{key} {value}" for key, value in new.items())
                 print(f"resuming with options other than the checkpoint's: {values}", file=sys.stderr)
-        after = _flat(self.config[subcommand].get("model"))
-        if replaced := [_shown(key) for key, value in before.items() if key not in after or after[key] != value]:
+        after = flat(self.config[subcommand].get("model"))
+        if replaced := [shown(key) for key, value in before.items() if key not in after or after[key] != value]:
             names = ", ".join(dict.fromkeys(replaced))
             print(f"warning: the checkpoint's own options replace those given for: {names}", file=sys.stderr)
 
@@ -249,7 +206,7 @@ class ZooCLI(LightningCLI):
                 print(f"init_from {self.config.fit.init_from}: {report}", file=sys.stderr)
         if self.resumed is not None:
             if self.resumed["new"]:
-                _check_resumed(self.model, **self.resumed)
+                check_resumed(self.model, **self.resumed)
             self.resumed = {"rounds": self.resumed["checkpoint"]["crossdomain"]["rounds"]}  # release memory
 
     def after_fit(self) -> None:
@@ -333,54 +290,6 @@ def _recipe_name(args: list[str]) -> str:
     return names[-1] if names else "run"
 
 
-def _expect_channels(data: Namespace | None, arguments: dict[str, Any]) -> None:
-    """Tell data that looks into its files for its channels those of a checkpoint's method."""
-    options = {} if data is None else data.get("init_args", {})
-    if "expected_channels" in options and options["expected_channels"] is None and "channels_a" in arguments:
-        channels = arguments["channels_a"]
-        options["expected_channels"] = [channels, arguments.get("channels_b") or channels]
-
-
-def _options_of_model(args: list[str]) -> list[str]:
-    """Those of ``args`` that give options of the method, but for its class."""
-    found: list[str] = []
-    taking = False
-    for arg in args:
-        if arg.startswith("--"):
-            taking = arg.startswith("--model.")
-        if taking:
-            found.append(arg)
-    return found
-
-
-def _shown(key: str) -> str:
-    """An option of the method as one gives it: ``flow.width`` for ``init_args.flow.init_args.width``."""
-    return key.replace("init_args.", "").removesuffix("class_path").rstrip(".") or "model"
-
-
-def _check_resumed(method: Any, checkpoint: dict[str, Any], new: dict[str, Any]) -> None:
-    """Refuse new options of a resumed method that change its weights or what they are for."""
-    stored, own = checkpoint["state_dict"], method.state_dict()
-    misfit = sorted(stored.keys() ^ own.keys()) or [name for name in own if own[name].shape != stored[name].shape]
-    if misfit or "direction" in new:
-        what = (
-            f"The checkpoint's weights do not fit, {misfit[0]} first" if misfit else "The weights are of one direction"
-        )
-        raise ValueError(
-            f"{what}, so a training cannot go on with: {', '.join(f'model.{key}' for key in new)}.\n"
-            "Leave out what changes the networks, or start a new training from the weights with --init_from."
-        )
-
-
-def _flat(config: Namespace | None) -> dict[str, Any]:
-    """The options of a method by dotted name, but for the channels, which come from the data."""
-    if config is None:
-        return {}
-    flat = {k: v for k, v in config.items() if not k.endswith(("channels_a", "channels_b"))}
-    # One class has several paths, such as crossdomain.methods.AlignFlow and ...methods.alignflow.AlignFlow.
-    return {k: v.rpartition(".")[2] if k.endswith("class_path") else v for k, v in flat.items()}
-
-
 def _as_list(callbacks: Any) -> list[Any]:
     """Callbacks as a list: jsonargparse keeps one that was given by its name alone as it is."""
     if callbacks is None:
@@ -424,10 +333,6 @@ def parse_comparison(args: list[str]) -> Namespace:
     return parser.instantiate_classes(options)
 
 
-def _says_something(record: logging.LogRecord) -> bool:
-    return not any(phrase in record.getMessage() for phrase in CHATTER)
-
-
 def _end_with_launcher() -> None:
     """Let this process end when the one that started it is gone, also while it waits for an answer from there."""
     launcher = os.getppid()
@@ -449,8 +354,5 @@ def run(args: list[str]) -> ZooCLI:
     """
     if os.environ.get("LOCAL_RANK", "0") != "0":
         _end_with_launcher()
-    for message in NOISE:
-        warnings.filterwarnings("ignore", message)
-    for name in CHATTY:
-        logging.getLogger(f"lightning.pytorch.{name}").addFilter(_says_something)
+    quieten()
     return ZooCLI(args)

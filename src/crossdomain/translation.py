@@ -138,8 +138,8 @@ def translate_files(
             failed[file] = f"{str(file)!r} is {width}x{height} px, too small for this {name}: enlarge it to {least} px."
             continue
         folder.mkdir(parents=True, exist_ok=True)
-        for name, one in zip(_names(file, samples), translated if samples > 1 else [translated], strict=True):
-            yield write_image(one, folder / name, levels_of(stored))
+        for stem, one in zip(_names(file, samples), translated if samples > 1 else [translated], strict=True):
+            yield write_image(one, folder / stem, levels_of(stored))
     if failed:
         first, *others = failed
         message = failed[first]
