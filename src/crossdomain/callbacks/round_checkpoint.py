@@ -17,6 +17,8 @@ from crossdomain.checks import at_least
 from crossdomain.evaluation import logged_metric
 from crossdomain.progress import epoch_finished
 
+ASK_EVERY = 10  # rounds; processes that ask each other wait for their devices
+
 
 class RoundCheckpoint(Checkpoint):
     """Saves ``last.ckpt`` every so many rounds and at each epoch's end, and ``best.ckpt`` beside it.
@@ -25,8 +27,9 @@ class RoundCheckpoint(Checkpoint):
     optimizer step. The file is written beside the old one and then takes its place in one step, so that a run killed
     at any moment leaves a whole checkpoint. A run resumed from it goes on with the very next batch.
 
-    Ctrl-C and SIGTERM end the training after the round that they come in, with the checkpoint saved, and the process
-    with status 130 or 143. A second one does not wait.
+    Ctrl-C and SIGTERM end the training after the round that they come in (of several processes, within
+    ``ASK_EVERY`` rounds), with the checkpoint saved, and the process with status
+    130 or 143. A second one does not wait.
 
     Args:
         every_n_rounds: also save within an epoch, after every so many rounds; None saves at the ends of epochs alone.
@@ -152,6 +155,8 @@ class RoundCheckpoint(Checkpoint):
         """Whether any process got a signal; the same on all of them."""
         if trainer.world_size == 1:
             return self._signal is not None
+        if trainer.lightning_module.rounds % ASK_EVERY and not epoch_finished(trainer):
+            return False
         return trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False)
 
     def _end(self, trainer: Trainer) -> None:
