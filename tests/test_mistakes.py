@@ -276,6 +276,7 @@ CROSSDOMAIN = [
     ("compare alignflow-digits --data Moons", ["No member fits Moons", "alignflow-digits: trained on digits"]),
     ("compare nothing --data Digits", ["The run 'nothing' has no checkpoint"]),
     ("adapt --config alignflw", ["no recipe 'alignflw'", "alignflow"]),
+    ("adapt --config pix2pix", ["'pix2pix.yaml' trains on ToyFacades", "classifiers of its table on Digits"]),
     ("adapt --config empty.yaml", ["'empty.yaml' is empty"]),
     ("adapt --seed x", ["--seed is 'x'", "Expected: int"]),
     ("adapt --semantics", ["no option --semantics", "Nearest: --semantic"]),

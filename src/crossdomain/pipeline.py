@@ -75,12 +75,26 @@ def _classifier_recipes(recipe: str) -> dict[str, str]:
     data = Path(recipe).stem.partition("_")[2]
     suffix = f"_{data}" if data else ""
     try:
-        return {row: str(hub.find_recipe(f"{name}{suffix}")) for row, name in ROWS.items()}
+        recipes = {row: str(hub.find_recipe(f"{name}{suffix}")) for row, name in ROWS.items()}
     except FileNotFoundError:
         raise FileNotFoundError(
             f"There are no classifier recipes for {Path(recipe).name!r}.\n"
             f"A recipe <method>_<data>.yaml goes with {', '.join(ROWS.values())}, each followed by _<data>.yaml."
         ) from None
+    own, theirs = (_data_of(file) for file in (recipe, recipes["source only"]))
+    if own != theirs:
+        raise ValueError(
+            f"The recipe {Path(recipe).name!r} trains on {own}, the classifiers of its table on {theirs}.\n"
+            "Give a recipe that trains on data with labels, such as alignflow or cyclegan_mnist_usps."
+        )
+    return recipes
+
+
+def _data_of(recipe: str) -> str | None:
+    """The name of the class of a recipe's data."""
+    data = hub.read_recipe(recipe).get("data")
+    path = data.get("class_path") if isinstance(data, dict) else data
+    return None if path is None else str(path).rpartition(".")[2]
 
 
 def adapt(recipe: str, seed: int = 0, semantic: bool = False) -> AdaptationTable:
