@@ -38,7 +38,7 @@ def _guarded(action: Callable[[], object]) -> None:
         if os.environ.get(DEBUG) or not (_is_mistake(error) or _is_loss(error)):
             raise
         if _is_loss(error):
-            error = RuntimeError(
+            error = ChildProcessError(
                 "Another process of this run has ended, so this one ends too. Its own message says why."
             )
         print("error: " + _worded(reason(error)), file=sys.stderr)
