@@ -59,8 +59,16 @@ def quieten() -> None:
     """Leave out what Lightning says that is known and harmless, is advertising, or is said better by the zoo."""
     for message in NOISE:
         warnings.filterwarnings("ignore", message)
+    warnings.formatwarning = lambda message, *_, **__: (
+        f"warning: {message}\n"
+    )  # where it was raised tells a user nothing
     for name in CHATTY:
         logging.getLogger(f"lightning.pytorch.{name}").addFilter(_says_something)
+
+
+def _in_one_line(message: Warning | str, *place: object, **line: object) -> str:
+    """A warning without the place where it was raised, which tells a user nothing."""
+    return f"warning: {message}\n"
 
 
 def _says_something(record: logging.LogRecord) -> bool:
