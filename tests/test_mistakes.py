@@ -247,7 +247,7 @@ CROSSDOMAIN = [
     ("translate alignflow-digits nothing --output out", ["'nothing' holds no image"]),
     ("translate alignflow-digits notes.txt --output out --direction a2b", ["'notes.txt' cannot be read as an image"]),
     ("translate alignflow-digits photos --output notes.txt --direction a2b", ["'notes.txt' is a file", "folder"]),
-    ("translate cyclegan-digits dot.png --output out --direction a2b", ["'dot.png' is 1x1 px, too small", "enlarge it to 8 px"]),
+    ("translate cyclegan-digits dot.png --output out --direction a2b", ["'dot.png' is 1x1 px, too small", "to 8 px"]),
     ("translate lrmf-moons photos --output out --direction a2b", ["moves vectors"]),
     ("translate flowgan-digits photos --output out", ["FlowGAN does not translate"]),
     ("translate classifier.ckpt photos --output out", ["DomainClassifier does not translate"]),
