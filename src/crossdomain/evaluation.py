@@ -220,7 +220,7 @@ class Evaluation(Callback):
 
     @torch.no_grad()
     def _measure(self, module: Any, batch: dict[str, Any]) -> None:
-        self._places = self._places or Places(module.trainer)
+        self._places = self._places or Places(module.trainer.global_rank, module.trainer.world_size)
         indices = self._places.next(batch)
         for source, target in (("a", "b"), ("b", "a")):
             direction, images = DIRECTIONS[source], batch.get(source)
@@ -526,8 +526,8 @@ class Places:
     Evaluation splits are dealt to the processes one image after the other.
     """
 
-    def __init__(self, trainer: Trainer) -> None:
-        self._rank, self._processes = trainer.global_rank, trainer.world_size
+    def __init__(self, rank: int = 0, processes: int = 1) -> None:
+        self._rank, self._processes = rank, processes
         self._seen = {"a": 0, "b": 0}
 
     def next(self, batch: dict[str, Any]) -> dict[str, list[int]]:

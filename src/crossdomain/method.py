@@ -204,6 +204,7 @@ class Method(LightningModule, ABC):
             "attributes": None,
             "roles": None,
         }
+        self._places = Places()
         self._saved_process_state: dict[str, Any] | None = None
         self._saved_gradients: dict[str, Tensor] = {}
         self._saved_schedules: dict[str, dict[str, Any]] | None = None  # by player; None where Lightning restores them
@@ -677,7 +678,7 @@ class Method(LightningModule, ABC):
 
     def on_predict_start(self) -> None:
         """Begin to count."""
-        self._places = Places(self.trainer)
+        self._places = Places(self.trainer.global_rank, self.trainer.world_size)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Translations of the batch by direction: (N, C, H, W) each, in [-1, 1], or (N, D).
@@ -692,7 +693,7 @@ class Method(LightningModule, ABC):
             guide = partners(batch, target, indices[source], self.trainer) if self.guided else None
             if source not in batch or (self.guided and guide is None):
                 continue
-            seed = torch.initial_seed()
+            seed = torch.initial_seed() % 2**63  # it may be any of 64 bits
             translated = self.translate(batch[source], direction, guide=guide, seed=seed, indices=indices[source])
             outputs[direction] = clamped(translated)
         return outputs
