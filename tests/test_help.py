@@ -108,6 +108,8 @@ def test_page_of_a_command_has_the_common_options(command, page):
     assert max(map(len, text.splitlines())) <= 80
     for name in ("AlignFlow", "RIFT", "UnpairedFolder", "Digits"):
         assert name in text
+    for base in ("UnpairedGAN", "StyleChannel", "ImageFolder", "DomainData"):
+        assert base not in text
 
 
 def test_all_options_of_a_command_are_told_when_asked_for(page):

@@ -23,7 +23,7 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from crossdomain import hub, networks, serialization
+from crossdomain import hub, methods, networks, serialization
 from crossdomain.evaluation import Evaluation
 from crossdomain.method import Method
 from crossdomain.objectives import Objective, Penalty
@@ -191,7 +191,9 @@ def names_below(base: type) -> list[str]:
 
 
 def _unfinished(cls: type) -> bool:
-    """Whether a class leaves a method to its subclasses, be it an ``ABC`` or not."""
+    """Whether a class is there for others to be made of: one that leaves a method to them, be it an ``ABC`` or not."""
+    if cls.__module__.startswith("crossdomain.methods."):
+        return cls.__name__ not in methods.__all__
     return any(getattr(getattr(cls, name, None), "__isabstractmethod__", False) for name in dir(cls))
 
 
