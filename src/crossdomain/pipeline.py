@@ -112,7 +112,7 @@ def adapt(recipe: str, seed: int = 0, semantic: bool = False) -> AdaptationTable
     def train_and_test(row: str, *options: str) -> Path:
         nonlocal images
         checkpoint = _train(recipes[row], seed, *options)
-        metrics, data = measure(recipes[row], checkpoint)
+        metrics, data = measure(recipes[row], checkpoint, *options)
         images = data.splits["test"].lengths()[1]
         accuracy[row] = metrics["accuracy_b"]
         return checkpoint
