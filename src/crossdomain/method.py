@@ -51,6 +51,10 @@ Batch = dict[str, Any]
 Terms = dict[str, Tensor]
 
 
+class MisfitError(ValueError):
+    """Images of a size or shape that a method's networks cannot take."""
+
+
 @contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
     """Let losses computed inside flow through ``networks`` without moving them."""
@@ -345,7 +349,7 @@ class Method(LightningModule, ABC):
             if images is not None:
                 size = "x".join(map(str, images.shape[2:])) + " px" if images.ndim == 4 else f"length {images.shape[1]}"
                 what = f"{'Images' if images.ndim == 4 else 'Vectors'} of {size} do not"
-            raise ValueError(
+            raise MisfitError(
                 f"{what} fit {self._network_in(error)}: {str(error).splitlines()[0].rstrip('.')}.\n"
                 "Take larger images (data.image_size), fewer layers, or another network."
             ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from crossdomain.datamodules.image_files import (
     to_unit_range,
     write_image,
 )
-from crossdomain.method import Method
+from crossdomain.method import Method, MisfitError
 
 
 def find_images(paths: Iterable[str | Path]) -> list[Path]:
@@ -130,10 +129,10 @@ def translate_files(
             continue
         try:
             translated = method.translate(image, direction, guide=style, samples=samples, seed=seed)[0]
-        except (RuntimeError, ValueError) as error:
+        except MisfitError:
             height, width = image.shape[2:]
             least = 2 * method.total_stride
-            if min(height, width) >= least or not re.search("Padding size|spatial element", str(error)):
+            if min(height, width) >= least:
                 raise
             failed[file] = f"{str(file)!r} is {width}x{height} px, too small for this {name}: enlarge it to {least} px."
             continue
