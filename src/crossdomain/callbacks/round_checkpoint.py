@@ -65,7 +65,6 @@ class RoundCheckpoint(Checkpoint):
         self.best_path: Path | None = None
         self.best: float | None = None
         self._signal: int | None = None
-        self._saved_round: int | None = None
 
     @property
     def best_model_path(self) -> str:
@@ -89,7 +88,6 @@ class RoundCheckpoint(Checkpoint):
 
     def _save(self, trainer: Trainer) -> None:
         self.path = self._write(trainer, "last.ckpt")
-        self._saved_round = trainer.lightning_module.rounds
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Save after every ``every_n_rounds`` rounds and when told to end; the last of an epoch goes with it."""
@@ -132,7 +130,7 @@ class RoundCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Wait for the round's end when a signal comes; Lightning gives the signals back when training is over."""
-        self._signal = self._saved_round = None
+        self._signal = None
         if threading.current_thread() is not threading.main_thread():
             return
         owner = os.getpid()
