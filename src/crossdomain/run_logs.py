@@ -59,9 +59,7 @@ def quieten() -> None:
     """Leave out what Lightning says that is known and harmless, is advertising, or is said better by the zoo."""
     for message in NOISE:
         warnings.filterwarnings("ignore", message)
-    warnings.formatwarning = lambda message, *_, **__: (
-        f"warning: {message}\n"
-    )  # where it was raised tells a user nothing
+    warnings.formatwarning = _in_one_line
     for name in CHATTY:
         logging.getLogger(f"lightning.pytorch.{name}").addFilter(_says_something)
 
