@@ -2,8 +2,8 @@
 
     python tests/reference/record.py tests/reference/v1
 
-writes for each case ``NAME.ckpt``, as a training of two rounds leaves it, and ``NAME.pt``: inputs and outputs of all that
-the method can do, the metrics of a test, and the terms of two more rounds. ``shipped.pt`` has outputs of the
+writes for each case ``NAME.ckpt``, as a training of two rounds leaves it, and ``NAME.pt``: inputs and outputs of all
+that the method can do, the metrics of a test, and the terms of two more rounds. ``shipped.pt`` has outputs of the
 checkpoints of the zoo. Run it once a format, by the version that has it; what it wrote is never written again.
 """
 
@@ -107,8 +107,14 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
         "distancegan_both": (
             "digits",
             lambda: DistanceGAN(
-                1, generator=RESNET, critic=CRITIC, direction="both", distance="halves", cycle_weight_a=1.0,
-                cycle_weight_b=1.0, objective=partial(objectives.FGAN, divergence="pearson"),
+                1,
+                generator=RESNET,
+                critic=CRITIC,
+                direction="both",
+                distance="halves",
+                cycle_weight_a=1.0,
+                cycle_weight_b=1.0,
+                objective=partial(objectives.FGAN, divergence="pearson"),
             ),
         ),
         "discogan": (
@@ -124,8 +130,15 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
         "pix2pix_plain": (
             "facades",
             lambda: Pix2Pix(
-                3, 3, generator=UNET, critic=CRITIC, conditional=False, test_dropout=False, test_batch_norm="running",
-                objective=objectives.NonSaturating, accumulate=2,
+                3,
+                3,
+                generator=UNET,
+                critic=CRITIC,
+                conditional=False,
+                test_dropout=False,
+                test_batch_norm="running",
+                objective=objectives.NonSaturating,
+                accumulate=2,
             ),
         ),
         "bicyclegan": (
@@ -144,13 +157,19 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
         "flowgan_b": (
             "digits",
             lambda: FlowGAN(
-                1, 1, domain="b", flow=partial(flows.NICE, image_size=16, layers=2, width=4), prior="logistic",
+                1,
+                1,
+                domain="b",
+                flow=partial(flows.NICE, image_size=16, layers=2, width=4),
+                prior="logistic",
                 adversarial_weight=0.0,
             ),
         ),
         "lrmf": (
             "moons",
-            lambda: LRMF(2, 2, flow=partial(flows.BackToBack, flow=VECTORS), density=partial(FlowDensity, flow=VECTORS)),
+            lambda: LRMF(
+                2, 2, flow=partial(flows.BackToBack, flow=VECTORS), density=partial(FlowDensity, flow=VECTORS)
+            ),
         ),
         "lrmf_mixture": (
             "gaussians",
@@ -179,9 +198,7 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
                 3,
                 3,
                 latent=2,
-                generator=partial(
-                    networks.MUNITGenerator, width=2, blocks=1, halvings=1, style_halvings=2, hidden=4
-                ),
+                generator=partial(networks.MUNITGenerator, width=2, blocks=1, halvings=1, style_halvings=2, hidden=4),
                 critic=partial(networks.MUNITCritic, width=2, layers=1, scales=1),
                 cycle_weight=1.0,
             ),
@@ -190,8 +207,11 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
         "classifier_adapted": (
             "digits",
             lambda: DomainClassifier(
-                1, 1, network=partial(networks.StridedClassifier, width=2, layers=2, grid=2, hidden=4),
-                train_on="a2b", translator=str(folder / "alignflow.ckpt"),
+                1,
+                1,
+                network=partial(networks.StridedClassifier, width=2, layers=2, grid=2, hidden=4),
+                train_on="a2b",
+                translator=str(folder / "alignflow.ckpt"),
             ),
         ),
         "predictor": (
@@ -206,7 +226,10 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
         "segmenter": (
             "facades",
             lambda: DomainSegmenter(
-                3, 3, classes=12, network=partial(networks.TimmSegmenter, name="test_resnet.r160_in1k", stages=2, width=4)
+                3,
+                3,
+                classes=12,
+                network=partial(networks.TimmSegmenter, name="test_resnet.r160_in1k", stages=2, width=4),
             ),
         ),
         "autoencoder": (
