@@ -1,6 +1,6 @@
 """Write a tiny checkpoint of every method and companion, and what it gives, for the tests of later versions.
 
-    python tests/reference/record.py tests/reference/v1
+    python tests/reference/record.py tests/reference/v1 [NAME ...]
 
 writes for each case ``NAME.ckpt``, as a training of two rounds leaves it, and ``NAME.pt``: inputs and outputs of all
 that the method can do, the metrics of a test, and the terms of two more rounds. ``shipped.pt`` has outputs of the
@@ -66,6 +66,34 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
         "classifier": (
             "digits",
             lambda: DomainClassifier(1, 1, network=partial(networks.ConvClassifier, width=2), optimizer=ADAM),
+        ),
+        "predictor": (
+            "shapes",
+            lambda: AttributePredictor(
+                3,
+                3,
+                attributes=dict(datamodules.Shapes.attributes),
+                network=partial(networks.StridedClassifier, width=2, layers=2, grid=2, hidden=4),
+            ),
+        ),
+        "segmenter": (
+            "facades",
+            lambda: DomainSegmenter(
+                3,
+                3,
+                classes=12,
+                network=partial(networks.TimmSegmenter, name="test_resnet.r160_in1k", stages=2, width=4),
+            ),
+        ),
+        "autoencoder": (
+            "digits",
+            lambda: SharedAutoencoder(
+                1,
+                1,
+                latent=3,
+                encoder=partial(networks.ConvEncoder, width=2, layers=2),
+                decoder=partial(networks.ConvDecoder, width=2, layers=2),
+            ),
         ),
         "alignflow": (
             "digits",
@@ -214,34 +242,6 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
                 translator=str(folder / "alignflow.ckpt"),
             ),
         ),
-        "predictor": (
-            "shapes",
-            lambda: AttributePredictor(
-                3,
-                3,
-                attributes=dict(datamodules.Shapes.attributes),
-                network=partial(networks.StridedClassifier, width=2, layers=2, grid=2, hidden=4),
-            ),
-        ),
-        "segmenter": (
-            "facades",
-            lambda: DomainSegmenter(
-                3,
-                3,
-                classes=12,
-                network=partial(networks.TimmSegmenter, name="test_resnet.r160_in1k", stages=2, width=4),
-            ),
-        ),
-        "autoencoder": (
-            "digits",
-            lambda: SharedAutoencoder(
-                1,
-                1,
-                latent=3,
-                encoder=partial(networks.ConvEncoder, width=2, layers=2),
-                decoder=partial(networks.ConvDecoder, width=2, layers=2),
-            ),
-        ),
     }
 
 
@@ -356,12 +356,15 @@ def record_shipped(folder: Path) -> None:
 
 
 def main() -> None:
-    """Record all cases into the folder that the command names."""
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True)
-    for name, (kind, make) in cases(folder).items():
-        record(folder, name, kind, make)
-    record_shipped(folder)
+    """Record into the folder that the command names: the cases that it names, or all, and then ``shipped``."""
+    folder, *names = Path(sys.argv[1]), *sys.argv[2:]
+    folder.mkdir(parents=True, exist_ok=True)
+    known = cases(folder)
+    for name in names or [*known, "shipped"]:
+        if name == "shipped":
+            record_shipped(folder)
+        else:
+            record(folder, name, *known[name])
 
 
 if __name__ == "__main__":
