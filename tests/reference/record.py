@@ -3,8 +3,8 @@
     python tests/reference/record.py tests/reference/v1 [NAME ...]
 
 writes for each case ``NAME.ckpt``, as a training of two rounds leaves it, and ``NAME.pt``: inputs and outputs of all
-that the method can do, the metrics of a test, and the terms of two more rounds. ``shipped.pt`` has outputs of the
-checkpoints of the zoo. Run it once a format, by the version that has it; what it wrote is never written again.
+that the method can do, the metrics of a test, and the terms of the last of two more rounds. ``shipped.pt`` has outputs
+of the checkpoints of the zoo. Run it once a format, by the version that has it; it writes nothing a second time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 
 import crossdomain
-from crossdomain import datamodules, flows, networks, objectives
+from crossdomain import datamodules, flows, hub, networks, objectives
 from crossdomain.adaptation import DomainClassifier
 from crossdomain.attributes import AttributePredictor
 from crossdomain.autoencoder import SharedAutoencoder
@@ -154,7 +154,8 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
                 critic=partial(networks.DiscoCritic, width=2, layers=2),
             ),
         ),
-        "pix2pix": ("facades", lambda: Pix2Pix(3, 3, direction="b2a", generator=UNET)),
+        "pix2pix": ("facades", lambda: Pix2Pix(3, 3, direction="b2a", generator=UNET, critic=CRITIC)),
+        "pix2pix_l1": ("facades", lambda: Pix2Pix(3, 3, generator=UNET, adversarial_weight=0.0)),
         "pix2pix_plain": (
             "facades",
             lambda: Pix2Pix(
@@ -188,7 +189,7 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
                 1,
                 1,
                 domain="b",
-                flow=partial(flows.NICE, image_size=16, layers=2, width=4),
+                flow=partial(flows.NICE, size=16, couplings=2, layers=2, width=4),
                 prior="logistic",
                 adversarial_weight=0.0,
             ),
@@ -237,7 +238,7 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
             lambda: DomainClassifier(
                 1,
                 1,
-                network=partial(networks.StridedClassifier, width=2, layers=2, grid=2, hidden=4),
+                network=partial(networks.ConvClassifier, width=2),
                 train_on="a2b",
                 translator=str(folder / "alignflow.ckpt"),
             ),
@@ -269,27 +270,24 @@ def calls(method: Any, batch: dict[str, Any]) -> dict[str, tuple[str, tuple, dic
     """What can be asked of a method, by a name of its own: the attribute, arguments, options."""
     asked: dict[str, tuple[str, tuple, dict[str, Any]]] = {}
     images = {d: batch[d][:2] for d in "ab"}
-    takes = bool(getattr(method, "guided", False) or getattr(method, "accepts_guide", False))
     for direction in method.directions:
         source, target = direction[0], direction[-1]
-        options = {"seed": 3}
-        if not getattr(method, "guided", False):
-            asked[f"translate_{direction}"] = ("translate", (images[source], direction), options)
-        if takes:
-            guide = {"guide": images[target]}
-            asked[f"guided_{direction}"] = ("translate", (images[source], direction), options | guide)
+        guide, given = {"guide": images[target]}, (images[source], direction)
+        if not method.guided:
+            asked[f"translate_{direction}"] = ("translate", given, {"seed": 3})
+        if method.guided or method.accepts_guide:
+            asked[f"guided_{direction}"] = ("translate", given, {"seed": 3, **guide})
         if method.multimodal:
-            guide = {"guide": images[target]} if getattr(method, "guided", False) else {}
-            many = options | {"samples": 2} | guide
-            asked[f"samples_{direction}"] = ("translate", (images[source], direction), many)
-    for d in "ab":
-        for name in ("encode", "log_prob", "gap", "reconstruct", "classify", "features"):
-            known = {"log_prob": method.densities, "encode": getattr(method, "densities", ()) or "ab"}.get(name, "ab")
-            if type(method).__name__ == "BiCycleGAN" and name == "encode":
-                known = method.target
-            if hasattr(method, name) and d in known:
-                arguments = (images[d],) if name in ("classify", "features") else (images[d], d)
-                asked[f"{name}_{d}"] = (name, arguments, {})
+            many = {"seed": 3, "samples": 2, **(guide if method.guided else {})}
+            asked[f"samples_{direction}"] = ("translate", given, many)
+    encoded = method.densities or getattr(method, "target", "ab")  # paired methods encode what they translate to
+    known = {"encode": encoded, "log_prob": method.densities, "gap": "ab", "reconstruct": "ab"}
+    for name, domains in known.items():
+        if hasattr(method, name):
+            asked |= {f"{name}_{d}": (name, (images[d], d), {}) for d in domains}
+    for name in ("classify", "features"):
+        if hasattr(method, name):
+            asked |= {f"{name}_{d}": (name, (images[d],), {}) for d in "ab"}
     if hasattr(method, "sample"):
         asked["sample"] = ("sample", (2,), {"seed": 5})
     if hasattr(method, "interpolate"):
@@ -305,11 +303,11 @@ def calls(method: Any, batch: dict[str, Any]) -> dict[str, tuple[str, tuple, dic
 
 def answers(method: Any, batch: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What the method gives: for each call the attribute, its arguments, and the output."""
-    return {
-        name: {"call": call, "arguments": list(arguments), "options": options,
-               "output": getattr(method, call)(*arguments, **options)}
-        for name, (call, arguments, options) in calls(method, batch).items()
-    }  # fmt: skip
+    found = {}
+    for name, (call, arguments, options) in calls(method, batch).items():
+        output = getattr(method, call)(*arguments, **options)
+        found[name] = {"call": call, "arguments": list(arguments), "options": options, "output": output}
+    return found
 
 
 def batch_of(data: LightningDataModule) -> dict[str, Any]:
@@ -327,11 +325,10 @@ def record(folder: Path, name: str, kind: str, make: Any) -> None:
         keep = RoundCheckpoint(directory=str(scratch))
         trainer(scratch, max_epochs=1, limit_train_batches=2, callbacks=[keep]).fit(method, DATA[kind]())
         (folder / f"{name}.ckpt").write_bytes((scratch / "last.ckpt").read_bytes())
-        found = answers(crossdomain.load(folder / f"{name}.ckpt"), batch_of(DATA[kind]()))
-
-        tested = crossdomain.load(folder / f"{name}.ckpt")
+        loaded = crossdomain.load(folder / f"{name}.ckpt")
+        found = answers(loaded, batch_of(DATA[kind]()))
         measure = Evaluation(pictures=0, **scores(folder, name))
-        (metrics,) = trainer(scratch, callbacks=[measure]).test(tested, DATA[kind](), verbose=False)
+        (metrics,) = trainer(scratch, callbacks=[measure]).test(loaded, DATA[kind](), verbose=False)
 
         resumed = make()
         trainer(scratch, max_epochs=2, limit_train_batches=2, enable_checkpointing=False).fit(
@@ -343,14 +340,13 @@ def record(folder: Path, name: str, kind: str, make: Any) -> None:
 
 def record_shipped(folder: Path) -> None:
     """Ask the checkpoints of the zoo."""
-    kinds = {"Digits": "digits", "ToyFacades": "facades", "Shapes": "shapes", "Moons": "moons"}
-    sizes = {"ToyFacades": 64, "Shapes": 32}
     found = {}
     for name in crossdomain.list_models():
-        data = crossdomain.hub.model_info(name)["data"]
-        size = {"image_size": sizes[data]} if data in sizes else {}
-        batch = batch_of(DATA[kinds[data]](**size))
-        found[name] = answers(crossdomain.load(name), {key: batch[key][:1] for key in "ab"})
+        method = crossdomain.load(name)
+        size = method.data_spec["image_size"]
+        make = getattr(datamodules, hub.model_info(name)["data"])
+        batch = batch_of(make() if size is None else make(image_size=size))
+        found[name] = answers(method, {key: batch[key][:1] for key in "ab"})
         print(name, sorted(found[name]), flush=True)
     torch.save(found, folder / "shipped.pt")
 
@@ -361,6 +357,10 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     known = cases(folder)
     for name in names or [*known, "shipped"]:
+        if (written := folder / f"{name}.pt").exists():
+            sys.exit(
+                f"{str(written)!r} is there already, and a record is written once.\nName the cases that are missing."
+            )
         if name == "shipped":
             record_shipped(folder)
         else:
