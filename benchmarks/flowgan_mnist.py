@@ -32,9 +32,9 @@ from torchvision.io import write_png
 
 import crossdomain
 from crossdomain import hub
+from crossdomain.commands.lightning import run
 from crossdomain.datamodules import DigitPair
 from crossdomain.evaluation import Evaluation
-from crossdomain.lightning_cli import run
 
 ROWS = {
     "MLE": ["--model.adversarial_weight", "0"],

@@ -26,7 +26,7 @@ import torch
 from step_time import make_method, time_turn_about
 
 from crossdomain import hub
-from crossdomain.lightning_cli import run
+from crossdomain.commands.lightning import run
 
 DEFENCE = {"noise": ["--model.cycle_noise", "0.1"], "guess": ["--model.guess_weight", "2"]}
 CYCLES = ["--model.cycle_weight_a", "10", "--model.cycle_weight_b", "10"]

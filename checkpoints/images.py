@@ -132,7 +132,7 @@ def show(page: Any, address: str, tab: str) -> None:
 
 def _take(tabs: list[str]) -> None:
     """Take pictures of a comparison of the zoo on ``Digits``."""
-    from crossdomain.comparison import compare
+    from crossdomain.commands.compare import compare
     from crossdomain.datamodules import Digits
 
     with tempfile.TemporaryDirectory() as folder:
@@ -165,7 +165,7 @@ def draw_shapes(count: int = 15) -> Tensor:
 
     from crossdomain.datamodules import Shapes
     from crossdomain.datamodules.shapes import FACTORS, render
-    from crossdomain.grid import labelled_grid
+    from crossdomain.evaluation.grid import labelled_grid
 
     def shown(pictures: Tensor) -> Tensor:
         return pictures / 127.5 - 1

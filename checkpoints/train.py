@@ -21,9 +21,9 @@ import yaml
 
 from crossdomain import hub, serialization
 from crossdomain.checkpoints import cards
+from crossdomain.commands.adapt import measure
+from crossdomain.commands.lightning import run
 from crossdomain.datamodules.downloads import sha256_of
-from crossdomain.lightning_cli import run
-from crossdomain.pipeline import measure
 
 FOLDER = Path(__file__).parent
 HEADER = "# Pretrained checkpoints, trained by `make checkpoints`. Metrics are those of\n"

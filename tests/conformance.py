@@ -3,10 +3,8 @@
 import torch
 from torch import nn
 
-from crossdomain.losses import standard_normal_log_prob
+from crossdomain.losses import ImagePool, LeastSquares, standard_normal_log_prob
 from crossdomain.method import Method, frozen
-from crossdomain.objectives import LeastSquares
-from crossdomain.pool import ImagePool
 
 
 class SingleDomain(Method):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from crossdomain.alignment import (
+from crossdomain.losses.alignment import (
     GaussianKernel,
     dual_adversarial_distance,
     dual_objective,

@@ -9,8 +9,9 @@ from conformance import SingleDomain
 from torch import nn
 
 import crossdomain
-from crossdomain import hub, lightning_cli, serialization
-from crossdomain.attributes import AttributePredictor
+from crossdomain import hub, serialization
+from crossdomain.commands import lightning as lightning_cli
+from crossdomain.companions import AttributePredictor
 from crossdomain.datamodules import Digits, DomainData, DomainImages, Shapes
 from crossdomain.datamodules.shapes import FACTORS, render
 from crossdomain.evaluation import Evaluation

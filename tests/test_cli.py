@@ -16,14 +16,15 @@ from jsonargparse import Namespace
 from PIL import Image
 
 import crossdomain
-from crossdomain import hub, option_checks, serialization
+from crossdomain import hub, serialization
 from crossdomain.cli import _guarded, main
 from crossdomain.cli import crossdomain as crossdomain_command
+from crossdomain.commands import option_checks
+from crossdomain.commands.errors import Given
+from crossdomain.commands.lightning import _end_with_launcher
+from crossdomain.commands.run_logs import RunLogger, quieten
 from crossdomain.datamodules import Digits
-from crossdomain.lightning_cli import _end_with_launcher
-from crossdomain.messages import Given
-from crossdomain.objectives import Wasserstein
-from crossdomain.run_logs import RunLogger, quieten
+from crossdomain.losses import Wasserstein
 
 QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1",
          "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]  # fmt: skip
@@ -383,7 +384,7 @@ def test_crossdomain_command_refuses_an_unknown_recipe(capsys):
 
 def test_adaptation_table_has_its_three_rows(monkeypatch, capsys):
     """The whole pipeline in a few batches, by the command; the numbers are those of its four runs."""
-    from crossdomain import pipeline
+    from crossdomain.commands import adapt as pipeline
 
     run = pipeline.run
     quick = QUICK[2:]
@@ -400,7 +401,7 @@ def test_adaptation_table_has_its_three_rows(monkeypatch, capsys):
 
 
 def test_adaptation_gives_the_source_classifier_to_the_method_when_asked(monkeypatch, small_data, capsys):
-    from crossdomain import pipeline
+    from crossdomain.commands import adapt as pipeline
 
     run, data = pipeline.run, ["--data.root", str(small_data), "--data.batch_size", "4"]
     quick = QUICK[2:]

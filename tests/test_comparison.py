@@ -11,12 +11,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import crossdomain
 from crossdomain import serialization
-from crossdomain.adaptation import DomainClassifier
 from crossdomain.cli import crossdomain as command
-from crossdomain.comparison import compare, find_members
+from crossdomain.commands.compare import compare, find_members
+from crossdomain.companions import DomainClassifier
 from crossdomain.datamodules import Digits, ToyFacades
 from crossdomain.evaluation import Evaluation
-from crossdomain.grid import labelled_columns
+from crossdomain.evaluation.grid import labelled_columns
 from crossdomain.methods import Pix2Pix
 from crossdomain.networks import ConvClassifier, UNetGenerator
 

@@ -9,11 +9,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from crossdomain import serialization
-from crossdomain.adaptation import DomainClassifier
+from crossdomain.companions import DomainClassifier
 from crossdomain.datamodules import Digits, ToyFacades
 from crossdomain.evaluation import Evaluation
+from crossdomain.evaluation.grid import labelled_grid
 from crossdomain.flows import ImageFlow, dequantize
-from crossdomain.grid import labelled_grid
 from crossdomain.method import Method
 from crossdomain.methods import AlignFlow, CycleGAN, Pix2Pix
 from crossdomain.metrics.features import frechet_distance, kernel_distance

@@ -12,12 +12,11 @@ from torch import nn
 from crossdomain.datamodules import Digits
 from crossdomain.evaluation import Evaluation
 from crossdomain.flows import NICE, Flow, Glow, ImageFlow, InvertibleConv, RealNVP, dequantize
-from crossdomain.losses import standard_logistic_log_prob, standard_normal_log_prob
+from crossdomain.losses import LeastSquares, Wasserstein, standard_logistic_log_prob, standard_normal_log_prob
 from crossdomain.methods import FlowGAN
 from crossdomain.metrics import JacobianExtremes
 from crossdomain.metrics.likelihood import log_singular_values
 from crossdomain.networks import PatchCritic
-from crossdomain.objectives import LeastSquares, Wasserstein
 
 FLOW = partial(ImageFlow, scales=2, steps=2, width=8)
 CRITIC = partial(PatchCritic, width=8, layers=1, norm="none")

@@ -8,12 +8,13 @@ from itertools import pairwise
 import pytest
 
 import crossdomain
-from crossdomain import datamodules, help_pages, hub, methods
+from crossdomain import datamodules, hub, methods
 from crossdomain.cli import crossdomain as crossdomain_command
 from crossdomain.cli import main
+from crossdomain.commands import help_pages
+from crossdomain.commands.lightning import ZooParser
 from crossdomain.datamodules import DomainData
 from crossdomain.headlines import headlines
-from crossdomain.lightning_cli import ZooParser
 from crossdomain.method import Method
 from crossdomain.methods import CycleGAN
 

@@ -15,13 +15,13 @@ import yaml
 
 import crossdomain
 from crossdomain import hub, serialization
-from crossdomain.adaptation import DomainClassifier
+from crossdomain.commands.adapt import measure
+from crossdomain.companions import DomainClassifier
 from crossdomain.datamodules import Digits
 from crossdomain.datamodules.downloads import sha256_of
 from crossdomain.flows import ImageFlow
 from crossdomain.methods import AlignFlow, CycleGAN, DistanceGAN
 from crossdomain.networks import ConvClassifier, PatchCritic, ResNetGenerator
-from crossdomain.pipeline import measure
 
 FIELDS = {
     "sha256", "method", "recipe", "version", "seed", "budget", "hardware", "data", "split", "metrics",

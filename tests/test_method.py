@@ -9,8 +9,8 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 
 from crossdomain import serialization
+from crossdomain.losses import Wasserstein
 from crossdomain.method import frozen
-from crossdomain.objectives import Wasserstein
 from crossdomain.optimization import LinearDecay
 
 SGD = partial(torch.optim.SGD, lr=0.1)

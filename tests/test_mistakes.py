@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from crossdomain import cli, flows, hub, methods, networks, serialization
-from crossdomain.adaptation import DomainClassifier
-from crossdomain.option_checks import refuse_absent_accelerator
+from crossdomain.commands.option_checks import refuse_absent_accelerator
+from crossdomain.companions import DomainClassifier
 
 RECIPES = {
     "empty": "",

@@ -11,7 +11,19 @@ from torch import nn
 from torch.nn import functional as F
 
 from crossdomain import serialization
-from crossdomain.divergences import DivergenceName, f_divergence
+from crossdomain.losses import (
+    FGAN,
+    DivergenceName,
+    GradientPenalty,
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    Objective,
+    RothRegularizer,
+    Wasserstein,
+    f_divergence,
+)
 from crossdomain.methods import BiCycleGAN, CycleGAN, Pix2Pix
 from crossdomain.networks import (
     DiscoCritic,
@@ -22,17 +34,6 @@ from crossdomain.networks import (
     ResNetEncoder,
     ResNetGenerator,
     UNetGenerator,
-)
-from crossdomain.objectives import (
-    FGAN,
-    GradientPenalty,
-    Hinge,
-    LeastSquares,
-    Minimax,
-    NonSaturating,
-    Objective,
-    RothRegularizer,
-    Wasserstein,
 )
 
 REAL, FAKE = torch.tensor([[2.0, 0.0]]), torch.tensor([[3.0, -2.0]])
@@ -534,12 +535,12 @@ def test_penalty_and_spectral_norm_survive_a_checkpoint(trainer, pairs, tmp_path
     run.save_checkpoint(tmp_path / "x.ckpt")
     checkpoint = serialization.read(tmp_path / "x.ckpt")
     assert checkpoint["hyper_parameters"]["objective"] == {
-        "class_path": "crossdomain.objectives.FGAN",
+        "class_path": "crossdomain.losses.FGAN",
         "init_args": {
             "divergence": "alpha",
             "alpha": 0.5,
             "saturating": True,
-            "penalty": {"class_path": "crossdomain.objectives.GradientPenalty", "init_args": {"weight": 3.0}},
+            "penalty": {"class_path": "crossdomain.losses.GradientPenalty", "init_args": {"weight": 3.0}},
         },
     }
     again = serialization.rebuild(checkpoint)

@@ -6,10 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from crossdomain.losses import standard_normal_log_prob
-from crossdomain.objectives import LeastSquares, NonSaturating
+from crossdomain.losses import ImagePool, LeastSquares, NonSaturating, standard_normal_log_prob
 from crossdomain.optimization import LinearDecay, adam
-from crossdomain.pool import ImagePool
 
 REAL, FAKE = torch.tensor([[2.0, 0.0]]), torch.tensor([[1.0, -1.0]])
 

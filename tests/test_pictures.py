@@ -15,12 +15,12 @@ import torch
 from lightning.pytorch import Callback
 from PIL import Image
 
+from crossdomain.commands.translate import translate_files
 from crossdomain.datamodules import UnpairedFolder
 from crossdomain.datamodules.image_files import read_image, write_image
 from crossdomain.datamodules.loading import Draw
 from crossdomain.methods import CycleGAN, Pix2Pix
 from crossdomain.networks import PatchCritic, ResNetGenerator
-from crossdomain.translation import translate_files
 
 HEIGHT, WIDTH = 24, 40
 KINDS = {}

@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from crossdomain import hub
-from crossdomain.lightning_cli import run
+from crossdomain.commands.lightning import run
 from crossdomain.precision import native_precision
 
 

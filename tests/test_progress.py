@@ -16,10 +16,10 @@ import torch
 from lightning.pytorch.callbacks import ModelSummary, ProgressBar, TQDMProgressBar
 
 from crossdomain.callbacks import PlayerSummary, Progress, progress
+from crossdomain.commands.lightning import run
 from crossdomain.datamodules import Digits
 from crossdomain.flows import ImageFlow
 from crossdomain.hub import find_recipe
-from crossdomain.lightning_cli import run
 from crossdomain.methods import AlignFlow
 from crossdomain.networks import PatchCritic
 

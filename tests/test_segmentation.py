@@ -8,14 +8,15 @@ import pytest
 import torch
 
 import crossdomain
-from crossdomain import hub, lightning_cli, serialization
+from crossdomain import hub, serialization
+from crossdomain.commands import lightning as lightning_cli
+from crossdomain.companions import DomainSegmenter
 from crossdomain.datamodules import Cityscapes, DomainData, DomainImages, Facades, Maps
 from crossdomain.evaluation import Evaluation
 from crossdomain.method import Method
 from crossdomain.metrics import SegmentationScore
+from crossdomain.metrics.palette import VOID, nearest_class
 from crossdomain.networks import TimmSegmenter
-from crossdomain.palette import VOID, nearest_class
-from crossdomain.segmentation import DomainSegmenter
 
 REAL = Path(os.environ.get("CROSSDOMAIN_DATA", "nowhere"))
 NETWORK = partial(TimmSegmenter, stages=2, width=8)

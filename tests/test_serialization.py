@@ -15,10 +15,10 @@ from torch import nn
 from crossdomain import serialization
 from crossdomain.datamodules import Digits
 from crossdomain.flows import ImageFlow, Logit
+from crossdomain.losses import NonSaturating
 from crossdomain.method import Method
 from crossdomain.methods import AlignFlow, CycleGAN
 from crossdomain.networks import PatchCritic, ResNetGenerator
-from crossdomain.objectives import NonSaturating
 from crossdomain.optimization import LinearDecay
 
 
@@ -116,7 +116,7 @@ def test_hyperparameters_are_plain_values():
     }
     # The zoo's defaults are written out: they may change, a checkpoint may not.
     assert plain["objective"] == {
-        "class_path": "crossdomain.objectives.LeastSquares",
+        "class_path": "crossdomain.losses.LeastSquares",
         "init_args": {"critic_scale": 0.5, "penalty": None},
     }
     assert plain["pool_size"] == 50

@@ -6,7 +6,7 @@ Needs the extra ``[browser]`` and Chromium; skipped without.
 import pytest
 
 from crossdomain.checkpoints import images
-from crossdomain.comparison import compare
+from crossdomain.commands.compare import compare
 from crossdomain.datamodules import Digits
 
 pytest.importorskip("playwright.sync_api", reason="needs the extra [browser]")

@@ -12,10 +12,10 @@ from PIL import Image
 import crossdomain
 from crossdomain import serialization
 from crossdomain.cli import crossdomain as crossdomain_command
+from crossdomain.commands.translate import translate_files
 from crossdomain.datamodules.image_files import read_image, to_unit_range
 from crossdomain.methods import BiCycleGAN, Pix2Pix
 from crossdomain.networks import LatentUNetGenerator, ResNetEncoder, UNetGenerator
-from crossdomain.translation import translate_files
 
 
 def generator(in_channels: int, out_channels: int) -> UNetGenerator:

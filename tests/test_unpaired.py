@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from crossdomain import serialization
-from crossdomain.adaptation import DomainClassifier
+from crossdomain.companions import DomainClassifier
 from crossdomain.datamodules import Digits
 from crossdomain.flows import ImageFlow
 from crossdomain.methods import AlignFlow, CycleGAN, DistanceGAN

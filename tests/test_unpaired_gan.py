@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from crossdomain.datamodules import Digits
+from crossdomain.losses import Minimax, RothRegularizer
 from crossdomain.methods import CycleGAN, DiscoGAN, DistanceGAN
 from crossdomain.networks import DiscoCritic, PatchCritic, ResNetGenerator
-from crossdomain.objectives import Minimax, RothRegularizer
 
 NETWORKS = {
     "generator": partial(ResNetGenerator, width=4, blocks=1),

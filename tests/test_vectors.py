@@ -8,14 +8,13 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from crossdomain import serialization
-from crossdomain.adaptation import DomainClassifier
-from crossdomain.autoencoder import SharedAutoencoder
 from crossdomain.cli import crossdomain as crossdomain_command
+from crossdomain.companions import DomainClassifier, SharedAutoencoder
 from crossdomain.datamodules import Digits, Embeddings, Gaussians, Moons
 from crossdomain.densities import GaussianDensity
 from crossdomain.evaluation import Evaluation
+from crossdomain.evaluation.grid import scatter_plots
 from crossdomain.flows import AffineFlow, VectorFlow, dequantize
-from crossdomain.grid import scatter_plots
 from crossdomain.losses import standard_normal_kl
 from crossdomain.methods import LRMF, AlignFlow
 from crossdomain.metrics import NeighbourAccuracy

@@ -8,6 +8,10 @@ first used: listing needs no torch.
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from crossdomain.moved import find_moved_modules
+
+find_moved_modules()
+
 try:
     __version__ = version("crossdomain")
 except PackageNotFoundError:  # the sources are on the path, but were never installed

@@ -119,7 +119,7 @@ def main(args: list[str] | None = None) -> None:
 
     def action() -> None:
         resolved = _with_recipes(args)
-        from crossdomain.lightning_cli import run
+        from crossdomain.commands.lightning import run
 
         run(resolved)
 
@@ -167,14 +167,14 @@ def _list(options: argparse.Namespace) -> None:
 
 def _adapt(options: argparse.Namespace) -> None:
     recipe = hub.find_recipe(options.config)
-    from crossdomain.pipeline import adapt
+    from crossdomain.commands.adapt import adapt
 
     print(adapt(str(recipe), options.seed, options.semantic))
 
 
 def _embed(options: argparse.Namespace) -> None:
     recipe, checkpoint = hub.find_recipe(options.config), hub.find_checkpoint(options.checkpoint)
-    from crossdomain.pipeline import embed
+    from crossdomain.commands.adapt import embed
 
     path, length = embed(str(recipe), str(checkpoint), options.output)
     print(f"Wrote embeddings of length {length} to {path}")
@@ -213,7 +213,7 @@ def _export(options: argparse.Namespace) -> None:
 def _translate(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from crossdomain.translation import find_images, translate_files
+    from crossdomain.commands.translate import find_images, translate_files
 
     files = find_images(options.paths)
     method = hub.load(options.model, options.device)
@@ -225,10 +225,10 @@ def _translate(options: argparse.Namespace) -> None:
 
 
 def _compare(args: list[str]) -> None:
-    from crossdomain.lightning_cli import parse_comparison
+    from crossdomain.commands.lightning import parse_comparison
 
     options = parse_comparison(args)
-    from crossdomain.comparison import compare
+    from crossdomain.commands.compare import compare
 
     result = compare(
         options.members,
@@ -325,7 +325,7 @@ def crossdomain(args: list[str] | None = None) -> None:
     translate.add_argument("model", help=CHECKPOINT_HELP)
     translate.add_argument("paths", nargs="+", help="image files, folders, patterns")
     translate.add_argument("--output", required=True, help="folder to write to, under the same names")
-    translate.add_argument("--direction", choices=["a2b", "b2a"], help="needed where the method goes both ways")
+    translate.add_argument("--direction", help="such as a2b, or photo2labels; needed where the method has several")
     translate.add_argument("--samples", type=int, default=1, help="outputs for each image (default: 1)")
     translate.add_argument("--seed", type=int, default=0, help="decides the outputs of a method that has many")
     translate.add_argument("--guide", help="an image whose look the outputs take, where the method can do that")

@@ -19,11 +19,9 @@ import torch
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
 
 import crossdomain
-from crossdomain import datamodules, flows, hub, networks, objectives
-from crossdomain.adaptation import DomainClassifier
-from crossdomain.attributes import AttributePredictor
-from crossdomain.autoencoder import SharedAutoencoder
+from crossdomain import datamodules, flows, hub, losses, networks
 from crossdomain.callbacks import RoundCheckpoint
+from crossdomain.companions import AttributePredictor, DomainClassifier, DomainSegmenter, SharedAutoencoder
 from crossdomain.densities import FlowDensity, GaussianDensity, MixtureDensity
 from crossdomain.evaluation import Evaluation
 from crossdomain.methods import (
@@ -40,7 +38,6 @@ from crossdomain.methods import (
     RandomTranslation,
 )
 from crossdomain.optimization import LinearDecay
-from crossdomain.segmentation import DomainSegmenter
 
 CRITIC = partial(networks.PatchCritic, width=2, layers=1, norm="instance")
 RESNET = partial(networks.ResNetGenerator, width=2, blocks=1)
@@ -105,7 +102,7 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
                 1,
                 flow=partial(flows.RealNVP, scales=2, width=2, blocks=1),
                 critic=partial(networks.PixelCritic, width=2),
-                objective=objectives.Hinge,
+                objective=losses.Hinge,
                 semantic_classifier=classifier,
             ),
         ),
@@ -127,7 +124,7 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
                 1,
                 generator=UNET,
                 critic=partial(networks.PatchCritic, width=2, layers=1, norm="none"),
-                objective=partial(objectives.Wasserstein, penalty=objectives.GradientPenalty),
+                objective=partial(losses.Wasserstein, penalty=losses.GradientPenalty),
                 critic_turns=2,
             ),
         ),
@@ -142,7 +139,7 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
                 distance="halves",
                 cycle_weight_a=1.0,
                 cycle_weight_b=1.0,
-                objective=partial(objectives.FGAN, divergence="pearson"),
+                objective=partial(losses.FGAN, divergence="pearson"),
             ),
         ),
         "discogan": (
@@ -166,7 +163,7 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
                 conditional=False,
                 test_dropout=False,
                 test_batch_norm="running",
-                objective=objectives.NonSaturating,
+                objective=losses.NonSaturating,
                 accumulate=2,
             ),
         ),

@@ -8,6 +8,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from crossdomain.domains import domains_in
+
 
 class _Pending(NamedTuple):
     """A round whose terms are still to be looked at."""
@@ -72,15 +74,15 @@ class NonFiniteGuard(Callback):
 def _suspects(batch: dict[str, Any]) -> str:
     """The files of the batch's pictures that are not finite; all files where all pictures are."""
     broken: list[str] = []
-    for domain in "ab":
-        images = batch.get(domain)
+    for domain in domains_in(batch):
+        images = batch[domain]
         if isinstance(images, Tensor):
             rows = (~images.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
             names = batch.get(f"path_{domain}") or [f"{domain}[{i}]" for i in range(len(images))]
             broken += [names[i] for i in rows]
     if broken:
         return f"These pictures of the batch are not finite themselves: {_few(broken)}."
-    files = [name for domain in "ab" for name in batch.get(f"path_{domain}") or []]
+    files = [name for domain in domains_in(batch) for name in batch.get(f"path_{domain}") or []]
     return f"The batch's pictures are finite. Its files: {_few(files) or 'not named'}."
 
 

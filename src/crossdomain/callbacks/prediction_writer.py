@@ -63,7 +63,7 @@ class PredictionWriter(Callback):
                         f"{other!r} and {source!r} have one name, and the one's translation would overwrite the "
                         "other's.\nRename one of them."
                     )
-                write_image(image, self._folder / direction / name, pl_module.data_spec["levels"])
+                write_image(image, self._folder / direction / name, pl_module.spec.levels)
                 self._written[direction] += 1
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from typing_extensions import Unpack
+
 from crossdomain.flows import Flow, ImageFlow, dequantize
-from crossdomain.method import Batch, NetworkFactory, Terms
+from crossdomain.losses import ImagePool, LeastSquares, Objective
+from crossdomain.method import Batch, GameOptions, NetworkFactory, Terms
 from crossdomain.methods.shared_latent import SharedLatent
 from crossdomain.networks import PatchCritic
-from crossdomain.objectives import LeastSquares, Objective
-from crossdomain.pool import ImagePool
 
 
 class AlignFlow(SharedLatent):
@@ -52,11 +53,11 @@ class AlignFlow(SharedLatent):
         likelihood_weight_a: float = 1e-4,
         likelihood_weight_b: float = 1e-4,
         pool_size: int = 50,
-        **options: Any,
+        **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
-        self._require_equal_channels("a flow cannot change their number")
+        self.require_equal_channels("a flow cannot change their number")
         if not adversarial_weight and not likelihood_weight_a and not likelihood_weight_b:
             raise ValueError("All weights are 0, so there is nothing to learn.\nSet one of the weights above 0.")
         self.flow_a, self.flow_b = flow(channels_a), flow(channels_a)
@@ -73,12 +74,12 @@ class AlignFlow(SharedLatent):
     def prepare(self, loader: Iterable[Batch]) -> None:
         """Initialise each flow's ActNorms on its domain's first images."""
         batch = next(iter(loader))
-        self.flow_a.initialize(dequantize(batch["a"], self.data_spec["levels"]))
-        self.flow_b.initialize(dequantize(batch["b"], self.data_spec["levels"]))
+        self.flow_a.initialize(dequantize(batch["a"], self.spec.levels))
+        self.flow_b.initialize(dequantize(batch["b"], self.spec.levels))
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Latents and log-densities of both domains, and translations from these latents."""
-        levels = self.data_spec["levels"]
+        levels = self.spec.levels
         a, b = dequantize(batch["a"], levels), dequantize(batch["b"], levels)
         latent_a, log_prob_a = self.latents_and_log_prob(a, "a")
         latent_b, log_prob_b = self.latents_and_log_prob(b, "b")

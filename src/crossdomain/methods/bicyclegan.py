@@ -8,13 +8,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
 from crossdomain.checks import at_least
-from crossdomain.losses import standard_normal_kl
-from crossdomain.method import Batch, NetworkFactory, Terms, frozen
+from crossdomain.losses import Objective, full_least_squares, standard_normal_kl
+from crossdomain.method import Batch, GameOptions, NetworkFactory, Terms, frozen
 from crossdomain.methods.paired import Paired
 from crossdomain.networks import LatentUNetGenerator, MultiScaleCritic, ResNetEncoder
-from crossdomain.objectives import Objective, full_least_squares
 
 LatentNetworkFactory = Callable[[int, int, int], nn.Module]
 """Makes a network from the number of channels in and out and the length of a latent vector."""
@@ -76,7 +76,7 @@ class BiCycleGAN(Paired):
         kl_warm_up: int = 0,
         latent_weight: float = 0.5,
         conditional: bool = False,
-        **options: Any,
+        **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, direction, conditional, **options)
         self.save_hyperparameters()
@@ -98,7 +98,7 @@ class BiCycleGAN(Paired):
         moved = ["generator"]
         if self.encodes or latent_weight > 0:
             self.encoder = encoder(self.made, latent)
-            self.accepts_guide = True
+            self.guide = "optional"
             moved.append("encoder")
         self.players = {"generator": tuple(moved)}
         critics = tuple(f"critic_{branch}" for branch in self.adversarial_weights)
@@ -157,9 +157,9 @@ class BiCycleGAN(Paired):
         Raises:
             ValueError: for images of the other domain or of wrong channels, or a method without an encoder.
         """
-        if not self.accepts_guide or domain != self.target:
+        if self.guide == "none" or domain != self.target:
             raise ValueError(f"This {type(self).__name__} cannot encode images of domain {domain!r}.")
-        self._check_channels(images, domain)
+        self.check_channels(images, domain)
         return self.encoder(images)[0]
 
     def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:

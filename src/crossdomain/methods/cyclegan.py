@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from torch.nn import functional as F
 
+from crossdomain.domains import BOTH
 from crossdomain.method import Batch, Terms
-from crossdomain.methods.unpaired_gan import BOTH, UnpairedGAN
+from crossdomain.methods.unpaired_gan import UnpairedGAN
 
 
 class CycleGAN(UnpairedGAN):

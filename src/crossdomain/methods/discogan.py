@@ -8,15 +8,11 @@ from typing import Any
 from torch.nn import functional as F
 
 from crossdomain.checks import at_least
+from crossdomain.domains import BOTH
+from crossdomain.losses import Objective, halved_cross_entropy
 from crossdomain.method import Batch, NetworkFactory, Terms
-from crossdomain.methods.unpaired_gan import BOTH, UnpairedGAN
+from crossdomain.methods.unpaired_gan import UnpairedGAN
 from crossdomain.networks import DiscoCritic, DiscoGenerator
-from crossdomain.objectives import NonSaturating, Objective
-
-
-def halved_cross_entropy() -> NonSaturating:
-    """The official objective: the critic's loss is divided by 2."""
-    return NonSaturating(critic_scale=0.5)
 
 
 class DiscoGAN(UnpairedGAN):

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from crossdomain.domains import BOTH
 from crossdomain.method import Batch, Terms
-from crossdomain.methods.unpaired_gan import BOTH, UnpairedGAN
+from crossdomain.methods.unpaired_gan import UnpairedGAN
 
 
 class DistanceGAN(UnpairedGAN):
@@ -124,7 +125,7 @@ class DistanceGAN(UnpairedGAN):
         """Fool the critics, keep distances, and find the way back where it is asked for."""
         terms = self.adversarial_terms(batch, out) | self.cycle_terms(batch, out) | self.semantic_terms(batch, out)
         for direction in self.directions:
-            source, target = direction.split("2")
+            source, target = direction.source, direction.target
             error = self._normalised(source, batch[source]) - self._normalised(target, out[f"fake_{target}"])
             terms[f"distance_{source}"] = self.distance_weights[source] * error.abs().mean()
         return terms

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+from typing_extensions import Unpack
+
 from crossdomain.flows import Flow, ImageFlow, dequantize
-from crossdomain.method import Batch, NetworkFactory, Terms
+from crossdomain.losses import Objective, wasserstein_with_penalty
+from crossdomain.method import Batch, NetworkFactory, Terms, TrainingOptions
 from crossdomain.methods.likelihood import PRIORS, Likelihood, Prior
 from crossdomain.networks import PatchCritic
-from crossdomain.objectives import GradientPenalty, Objective, Wasserstein
-
-
-def wasserstein_with_penalty() -> Wasserstein:
-    """The paper's objective, WGAN-GP."""
-    return Wasserstein(penalty=GradientPenalty)
 
 
 class FlowGAN(Likelihood):
@@ -57,7 +54,7 @@ class FlowGAN(Likelihood):
         adversarial_weight: float = 1.0,
         likelihood_weight: float = 1.0,
         critic_turns: int = 5,
-        **options: Any,
+        **options: Unpack[TrainingOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, critic_turns=critic_turns, **options)
         self.save_hyperparameters()
@@ -79,11 +76,11 @@ class FlowGAN(Likelihood):
     def prepare(self, loader: Iterable[Batch]) -> None:
         """Initialise the flow's ActNorms on the first images."""
         images = next(iter(loader))[self.domain]
-        self.flow_of(self.domain).initialize(dequantize(images, self.data_spec["levels"]))
+        self.flow_of(self.domain).initialize(dequantize(images, self.spec.levels))
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Images and their log-density, and as many generated ones."""
-        real = dequantize(batch[self.domain], self.data_spec["levels"])
+        real = dequantize(batch[self.domain], self.spec.levels)
         out = {"real": real}
         if self.likelihood_weight > 0:
             out["log_prob"] = self.latents_and_log_prob(real, self.domain)[1]

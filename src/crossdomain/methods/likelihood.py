@@ -54,19 +54,19 @@ class Likelihood(Method):
         Each value stands in the middle of the bin that training spreads it over.
         """
         flow = self.flow_of(domain)
-        self._check_images(images, domain)
-        return flow(images * bin_centre(self.data_spec["levels"]))[0]
+        self.check_images(images, domain)
+        return flow(images * bin_centre(self.spec.levels))[0]
 
     @torch.no_grad()
     def decode(self, latents: Tensor, domain: str) -> Tensor:
         """Images (N, C, H, W) of ``domain``, unclamped, from latents of the same shape."""
-        return self.flow_of(domain).inverse(latents)[0] / bin_centre(self.data_spec["levels"])
+        return self.flow_of(domain).inverse(latents)[0] / bin_centre(self.spec.levels)
 
     @torch.no_grad()
     def log_prob(self, images: Tensor, domain: str) -> Tensor:
         """Log-density (N,) in nats of images (N, C, H, W) of ``domain``, with respect to the scale [-1, 1]."""
         self.flow_of(domain)
-        self._check_images(images, domain)
+        self.check_images(images, domain)
         return self.latents_and_log_prob(images, domain)[1]
 
     @torch.no_grad()
@@ -84,7 +84,7 @@ class Likelihood(Method):
         """
         at_least(1, self, n=n)
         shape: tuple[int, ...] = (n, self.channels[self.densities[0]])
-        vectors, size = self.data_spec["levels"] is None, size or self.data_spec["image_size"]
+        vectors, size = self.spec.levels is None, size or self.spec.image_size
         if size is None and not vectors:
             raise ValueError("The method has seen no data yet; give sample(..., size=) in pixels.")
         generator = None if seed is None else torch.Generator().manual_seed(seed)

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
+from typing_extensions import Unpack
 
 from crossdomain.densities import Density, FlowDensity
 from crossdomain.flows import BackToBack, Flow, bin_centre, dequantize
-from crossdomain.method import Batch, Method, Terms
+from crossdomain.method import Batch, GameOptions, Method, Terms
 from crossdomain.optimization import OptimizerFactory, ScheduleFactory
 
 
@@ -56,11 +57,11 @@ class LRMF(Method):
         tolerance: float = 0.1,
         density_optimizer: OptimizerFactory | None = None,
         density_schedule: ScheduleFactory | None = None,
-        **options: Any,
+        **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
-        self._require_equal_channels("a flow cannot change their number")
+        self.require_equal_channels("a flow cannot change their number")
         self.flow = flow(channels_a)
         self.shared, self.private_a, self.private_b = (density(channels_a) for _ in range(3))
         self.players = {"density": ("private_a", "private_b"), "generator": ("flow", "shared")}
@@ -73,7 +74,7 @@ class LRMF(Method):
     def prepare(self, loader: Iterable[Batch]) -> None:
         """Initialise each density on what it is to describe; the flow starts as it is."""
         batch = next(iter(loader))
-        a, b = (dequantize(batch[d], self.data_spec["levels"]) for d in "ab")
+        a, b = (dequantize(batch[d], self.spec.levels) for d in "ab")
         self.private_a.initialize(a)
         self.private_b.initialize(b)
         self.shared.initialize(torch.cat([self.flow(a)[0], b]))
@@ -81,7 +82,7 @@ class LRMF(Method):
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Both domains with dequantization noise, and the gaps of both, (N,) each."""
-        a, b = (dequantize(batch[d], self.data_spec["levels"]) for d in "ab")
+        a, b = (dequantize(batch[d], self.spec.levels) for d in "ab")
         moved, log_det = self.flow(a)
         if moved.requires_grad:
             moved.register_hook(self._feel)
@@ -120,7 +121,7 @@ class LRMF(Method):
     @torch.no_grad()
     def log_prob(self, images: Tensor, domain: str) -> Tensor:
         """Log-density (N,) of ``domain`` by its private density, in nats."""
-        self._check_images(images, domain)
+        self.check_images(images, domain)
         return self.get_submodule(f"private_{domain}")(images)
 
     @torch.no_grad()
@@ -129,12 +130,12 @@ class LRMF(Method):
 
         With D = sigmoid of these, E log D(T(a)) + E log(1 - D(b)) + log 4 is what a GAN with this critic minimises.
         """
-        self._check_images(images, "b")
+        self.check_images(images, "b")
         source, log_det = self.flow.inverse(images)
         return self.private_a(source) + log_det - self.private_b(images)
 
     def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
-        centre = bin_centre(self.data_spec["levels"])
+        centre = bin_centre(self.spec.levels)
         move = self.flow if direction == "a2b" else self.flow.inverse
         return move(centre * images)[0] / centre
 

@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
 from crossdomain.checks import at_least
-from crossdomain.method import Batch, NetworkFactory, Terms
+from crossdomain.domains import BOTH
+from crossdomain.losses import Objective, full_least_squares
+from crossdomain.method import Batch, GameOptions, NetworkFactory, Terms
 from crossdomain.methods.unpaired import Unpaired
-from crossdomain.methods.unpaired_gan import BOTH
 from crossdomain.networks import MUNITCritic, MUNITGenerator
-from crossdomain.objectives import Objective, full_least_squares
 
 
 class MUNIT(Unpaired):
@@ -47,7 +48,7 @@ class MUNIT(Unpaired):
 
     directions = BOTH
     multimodal = True
-    accepts_guide = True
+    guide = "optional"
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class MUNIT(Unpaired):
         style_weight: float = 1.0,
         content_weight: float = 1.0,
         cycle_weight: float = 0.0,
-        **options: Any,
+        **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
@@ -130,10 +131,10 @@ class MUNIT(Unpaired):
         Raises:
             ValueError: for another domain, or images of wrong channels or sizes.
         """
-        self._check_images(images, domain)
+        self.check_images(images, domain)
         return self._generator(domain).encode(images)[1]
 
     def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
-        source, target = direction.split("2")
+        source, target = direction.source, direction.target
         style = noise.normal(self.latent) if guide is None else self._generator(target).encode(guide)[1]
         return self._generator(target).decode(self._generator(source).encode(images)[0], style)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
-from crossdomain.method import Batch, Method
+from crossdomain.domains import Direction
+from crossdomain.method import Batch, GameOptions, Method
 
 
 class Paired(Method):
@@ -29,20 +31,20 @@ class Paired(Method):
         channels_b: int | None = None,
         direction: Literal["a2b", "b2a"] = "a2b",
         conditional: bool = True,
-        **options: Any,
+        **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         if direction not in ("a2b", "b2a"):
             raise ValueError(f"direction is {direction!r}, but has to be 'a2b' or 'b2a'.")
-        self.directions = (direction,)
-        self.source, self.target = direction.split("2")
+        self.directions = (Direction(direction),)
+        self.source, self.target = self.directions[0].source, self.directions[0].target
         self.conditional = conditional
         self.seen, self.made = self.channels[self.source], self.channels[self.target]
         self.judged = self.seen + self.made if conditional else self.made
 
     def pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The images x and their truth y, (N, C, H, W) each."""
-        return batch[self.source], batch[f"truth_{self.target}"]
+        return batch[self.source], batch[f"truth_{self.directions[0]}"]
 
     def shown(self, x: Tensor, y: Tensor) -> Tensor:
         """What a critic is shown of x and an image y, ``judged`` channels."""

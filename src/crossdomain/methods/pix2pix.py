@@ -9,21 +9,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
-from crossdomain.method import Batch, NetworkFactory, Terms
+from crossdomain.losses import Objective, halved_cross_entropy
+from crossdomain.method import Batch, GameOptions, NetworkFactory, Terms
 from crossdomain.methods.paired import Paired
-from crossdomain.networks import PatchCritic, UNetGenerator
-from crossdomain.objectives import NonSaturating, Objective
-
-
-def patch_critic(in_channels: int, out_channels: int) -> PatchCritic:
-    """The paper's 70x70 critic, with batch norm."""
-    return PatchCritic(in_channels, out_channels, norm="batch")
-
-
-def halved_cross_entropy() -> NonSaturating:
-    """The paper's objective: the critic's loss is divided by 2."""
-    return NonSaturating(critic_scale=0.5)
+from crossdomain.networks import UNetGenerator, batch_patch_critic
 
 
 class Pix2Pix(Paired):
@@ -61,14 +52,14 @@ class Pix2Pix(Paired):
         channels_b: int | None = None,
         direction: Literal["a2b", "b2a"] = "a2b",
         generator: NetworkFactory = UNetGenerator,
-        critic: NetworkFactory = patch_critic,
+        critic: NetworkFactory = batch_patch_critic,
         objective: Callable[[], Objective] = halved_cross_entropy,
         adversarial_weight: float = 1.0,
         l1_weight: float = 100.0,
         conditional: bool = True,
         test_dropout: bool = True,
         test_batch_norm: Literal["batch", "running"] = "batch",
-        **options: Any,
+        **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, direction, conditional, **options)
         self.save_hyperparameters()

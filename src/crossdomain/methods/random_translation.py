@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from crossdomain.checks import at_least
-from crossdomain.method import Batch, Method
+from crossdomain.method import Batch, GameOptions, Method
 
 
 class RandomTranslation(Method):
@@ -27,7 +28,7 @@ class RandomTranslation(Method):
     """
 
     directions = ("a2b", "b2a")
-    guided = True
+    guide = "required"
     multimodal = True
 
     def __init__(
@@ -36,7 +37,7 @@ class RandomTranslation(Method):
         channels_b: int | None = None,
         image_size: int = 64,
         memory: int = 500,
-        **options: Any,
+        **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()

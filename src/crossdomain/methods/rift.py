@@ -8,15 +8,10 @@ from typing import Any, Literal
 import torch
 from torch.nn import functional as F
 
+from crossdomain.losses import Objective, full_least_squares
 from crossdomain.method import Batch, NetworkFactory, Terms
 from crossdomain.methods.style_channel import StyleChannel
-from crossdomain.networks import PatchCritic
-from crossdomain.objectives import Objective, full_least_squares
-
-
-def affine_patch_critic(in_channels: int, out_channels: int) -> PatchCritic:
-    """The paper's critic: a patch critic whose instance norms have scales."""
-    return PatchCritic(in_channels, out_channels, norm="instance_affine")
+from crossdomain.networks import affine_patch_critic
 
 
 class RIFT(StyleChannel):

@@ -15,7 +15,7 @@ class SharedLatent(Likelihood, Unpaired):
     """A method with flows ``flow_a`` and ``flow_b`` from images to latents of the same shape, with prior N(0, I)."""
 
     def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
-        source, target = direction.split("2")
+        source, target = direction.source, direction.target
         return self.decode(self.encode(images, source), target)
 
     @torch.no_grad()

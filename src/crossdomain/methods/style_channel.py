@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from crossdomain.checks import at_least
+from crossdomain.domains import BOTH
 from crossdomain.losses import capacity_bits
 from crossdomain.method import Batch, NetworkFactory, Terms
-from crossdomain.methods.unpaired_gan import BOTH, UnpairedGAN
+from crossdomain.methods.unpaired_gan import UnpairedGAN
 from crossdomain.networks import StyledResNetGenerator
 
 READS = {"a": "a2b", "b": "b2a"}  # which generator reads the style of a domain
@@ -38,7 +39,7 @@ class StyleChannel(UnpairedGAN):
         options: those of :class:`UnpairedGAN`, :class:`Unpaired` and :class:`Method`.
     """
 
-    guided = True
+    guide = "required"
 
     def __init__(
         self,
@@ -101,7 +102,7 @@ class StyleChannel(UnpairedGAN):
         Raises:
             ValueError: for another domain, or images of wrong channels or sizes.
         """
-        self._check_images(images, domain)
+        self.check_images(images, domain)
         return self.style(images, domain)
 
     def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:

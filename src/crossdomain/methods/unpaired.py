@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
-from crossdomain.method import Method, Terms, companion
+from crossdomain.capabilities import Classifies
+from crossdomain.companion import Companion
+from crossdomain.method import GameOptions, Method, Terms
 
 
 class Unpaired(Method):
@@ -35,29 +36,30 @@ class Unpaired(Method):
         channels_b: int | None = None,
         semantic_classifier: str | None = None,
         semantic_weight: float = 1.0,
-        **options: Any,
+        **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         if semantic_classifier is not None:
-            self._require_equal_channels(
+            self.require_equal_channels(
                 "one classifier reads both",
                 "Give both domains the same channels, or leave model.semantic_classifier out.",
             )
         self.semantic_classifier = semantic_classifier
         self.semantic_weight = semantic_weight if semantic_classifier is not None else 0.0
-        self._classifier: list[LightningModule] = []  # in a list, so that it is no part of this module's state
+        self._classifier = None
+        if semantic_classifier is not None:
+            self._classifier = Companion(semantic_classifier, "semantic_classifier", Classifies)
 
     def setup(self, stage: str) -> None:
         """Check the data; before training, load the classifier."""
         super().setup(stage)
-        if stage == "fit" and self.semantic_classifier is not None and not self._classifier:
-            classifier = companion(self.semantic_classifier, "semantic_classifier", "classify")
+        if stage == "fit" and self._classifier is not None:
+            classifier = self._classifier.on(self.device)
             if classifier.channels != self.channels:
                 raise ValueError(
                     f"semantic_classifier reads {classifier.channels['a']} channel(s), the data has "
                     f"{self.channels['a']}.\nTrain the classifier on the same data."
                 )
-            self._classifier.append(classifier)
 
     def semantic_terms(self, images: Mapping[str, Tensor], out: Mapping[str, Tensor]) -> Terms:
         """The classifier's disagreement about images and their translations; nothing without a classifier.
@@ -68,9 +70,9 @@ class Unpaired(Method):
         """
         if not self.semantic_weight:
             return {}
-        network = self._classifier[0].to(self.device).network
+        network = self._classifier.on(self.device).network
         terms: Terms = {}
-        for source, target in (direction.split("2") for direction in self.directions):
+        for source, target in ((direction.source, direction.target) for direction in self.directions):
             with torch.no_grad():
                 opinion = network(images[source]).argmax(1)
             disagreement = F.cross_entropy(network(out[f"fake_{target}"]).float(), opinion)

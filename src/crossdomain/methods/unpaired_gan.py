@@ -10,13 +10,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from crossdomain.checks import at_least
+from crossdomain.domains import BOTH, Direction
+from crossdomain.losses import ImagePool, LeastSquares, Objective
 from crossdomain.method import Batch, NetworkFactory, Terms
 from crossdomain.methods.unpaired import Unpaired
 from crossdomain.networks import PatchCritic, ResNetGenerator
-from crossdomain.objectives import LeastSquares, Objective
-from crossdomain.pool import ImagePool
-
-BOTH = ("a2b", "b2a")
 
 
 class UnpairedGAN(Unpaired):
@@ -70,7 +68,7 @@ class UnpairedGAN(Unpaired):
         super().__init__(channels_a, channels_b, **options)
         at_least(0, self, feature_share=feature_share, cycle_noise=cycle_noise, guess_weight=guess_weight)
         at_least(0, self, cycle_weight_a=cycle_weight_a, cycle_weight_b=cycle_weight_b)
-        self.directions = tuple(directions)
+        self.directions = tuple(map(Direction, directions))
         both = set(self.directions) == set(BOTH)
         self.cycle_weights = {"a": cycle_weight_a * both, "b": cycle_weight_b * both}
         if max(cycle_noise, guess_weight) > 0 and not min(self.cycle_weights.values()) > 0:
@@ -82,9 +80,9 @@ class UnpairedGAN(Unpaired):
         self.feature_share = feature_share
         self.objective = objective()
         for direction in self.directions:
-            source, target = direction.split("2")
+            source, target = direction.source, direction.target
             self.add_module(direction, generator(self.channels[source], self.channels[target]))
-        judged = sorted(direction[-1] for direction in self.directions)
+        judged = sorted(direction.target for direction in self.directions)
         for domain in judged:
             self.add_module(f"critic_{domain}", critic(self.channels[domain], 1))
             setattr(self, f"pool_{domain}", ImagePool(pool_size))
@@ -104,7 +102,7 @@ class UnpairedGAN(Unpaired):
         """Translate, ask the pools, and go back where there are cycles."""
         out: dict[str, Any] = {}
         for direction in self.directions:
-            source, target = direction.split("2")
+            source, target = direction.source, direction.target
             fake = self.get_submodule(direction)(batch[source])
             out |= {f"fake_{target}": fake, f"pooled_{target}": getattr(self, f"pool_{target}")(fake)}
         for source, target in ("ab", "ba"):
@@ -119,7 +117,7 @@ class UnpairedGAN(Unpaired):
         """How badly the critics are fooled, and how far the features that they see are apart, by domain."""
         terms: Terms = {}
         for direction in self.directions:
-            domain = direction[-1]
+            domain = direction.target
             critic, fake = self.get_submodule(f"critic_{domain}"), out[f"fake_{domain}"]
             if self.feature_share == 0:
                 terms[f"adversarial_{domain}"] = self.objective.generator(critic(fake))
@@ -153,7 +151,7 @@ class UnpairedGAN(Unpaired):
         """Tell images of a domain from translations into it, and images from reconstructions."""
         terms: Terms = {}
         for direction in self.directions:
-            domain = direction[-1]
+            domain = direction.target
             critic = self.get_submodule(f"critic_{domain}")
             terms[domain] = self.objective.critic_loss(critic, batch[domain], out[f"pooled_{domain}"])
         if self.guess_weight > 0:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from crossdomain.domains import Direction
+
 
 class AttributeAccuracy(Metric):
     """How well attributes are predicted: the share that is right, or the mean absolute error of a real number.
@@ -60,7 +62,7 @@ class _Transfer(Metric):
         super().__init__()
         if set(roles) != set(attributes) or not set(roles.values()) <= {"shared", "a", "b"}:
             raise ValueError(f"roles are {dict(roles)}; each of {', '.join(attributes)} is 'shared', 'a' or 'b'.")
-        source, target = direction.split("2")
+        source, target = Direction(direction).source, Direction(direction).target
         parts = {"shared": "kept", source: "held", target: "taken"}
         self.names = tuple(attributes)
         self.parts = [parts[roles[name]] for name in attributes]

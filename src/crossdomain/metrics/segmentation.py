@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from crossdomain.palette import VOID
+from crossdomain.metrics.palette import VOID
 
 
 class SegmentationScore(MulticlassConfusionMatrix):

@@ -5,7 +5,14 @@ A network that needs images whose sides are multiples of some number says so in 
 """
 
 from crossdomain.networks.classifiers import ConvClassifier, StridedClassifier, TimmClassifier
-from crossdomain.networks.critics import CriticPyramid, MultiScaleCritic, PatchCritic, PixelCritic
+from crossdomain.networks.critics import (
+    CriticPyramid,
+    MultiScaleCritic,
+    PatchCritic,
+    PixelCritic,
+    affine_patch_critic,
+    batch_patch_critic,
+)
 from crossdomain.networks.decoders import ConvDecoder
 from crossdomain.networks.disco import DiscoCritic, DiscoGenerator
 from crossdomain.networks.encoders import ConvEncoder, ResNetEncoder
@@ -41,6 +48,8 @@ __all__ = [
     "TimmSegmenter",
     "UNetGenerator",
     "VectorNetwork",
+    "affine_patch_critic",
+    "batch_patch_critic",
     "initialize_kaiming",
     "initialize_normal",
     "initialize_xavier",

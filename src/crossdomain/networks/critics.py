@@ -65,6 +65,16 @@ class PatchCritic(nn.Module):
         return self.model(x)
 
 
+def batch_patch_critic(in_channels: int, out_channels: int) -> PatchCritic:
+    """The 70x70 critic of pix2pix, with batch norm."""
+    return PatchCritic(in_channels, out_channels, norm="batch")
+
+
+def affine_patch_critic(in_channels: int, out_channels: int) -> PatchCritic:
+    """The critic of RIFT, whose instance norms have scales."""
+    return PatchCritic(in_channels, out_channels, norm="instance_affine")
+
+
 class PixelCritic(nn.Module):
     """PixelGAN: one logit for each pixel, which sees no other (Isola et al., arXiv 1611.07004).
 

@@ -50,6 +50,6 @@ def flat(config: Namespace | None) -> dict[str, Any]:
     """The options of a method by dotted name, but for the channels, which come from the data."""
     if config is None:
         return {}
-    flat = {k: v for k, v in config.items() if not k.endswith(("channels_a", "channels_b"))}
+    flat = {k: v for k, v in config.items() if not k.endswith(("channels_a", "channels_b", "init_args.channels"))}
     # One class has several paths, such as crossdomain.methods.AlignFlow and ...methods.alignflow.AlignFlow.
     return {k: v.rpartition(".")[2] if k.endswith("class_path") else v for k, v in flat.items()}

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
-from crossdomain.method import Batch, Method, NetworkFactory, Terms
+from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.networks import StridedClassifier
 
 
@@ -38,11 +39,11 @@ class AttributePredictor(Method):
         channels_b: int | None = None,
         attributes: dict[str, int] | None = None,
         network: NetworkFactory = StridedClassifier,
-        **options: Any,
+        **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
-        self._require_equal_channels("one predictor reads both")
+        self.require_equal_channels("one predictor reads both")
         if not attributes or min(attributes.values()) < 0:
             raise ValueError(
                 f"model.attributes is {attributes}, expected name: number of values, 0 for a real number.\n"
@@ -56,7 +57,7 @@ class AttributePredictor(Method):
     def setup(self, stage: str) -> None:
         """Check that the data has these attributes."""
         super().setup(stage)
-        if (found := self.data_spec["attributes"]) != self.attributes:
+        if (found := self.spec.attributes) != self.attributes:
             raise ValueError(
                 f"The data has the attributes {found}, but this {type(self).__name__} was made for {self.attributes}.\n"
                 "Set model.attributes to those of the data."
@@ -80,7 +81,7 @@ class AttributePredictor(Method):
     @torch.no_grad()
     def predict_attributes(self, images: Tensor) -> Tensor:
         """Attributes (N, K) of images (N, C, H, W) in [-1, 1] of either domain: numbers of values, or real numbers."""
-        self._check_images(images, "b")
+        self.check_images(images, "b")
         heads = self.network(images).float().split(self.heads, 1)
         categorical = self.attributes.values()
         return torch.stack([head.argmax(1) if c else head[:, 0] for head, c in zip(heads, categorical, strict=True)], 1)

@@ -9,7 +9,7 @@ import torch
 from jsonargparse import Namespace
 from lightning.pytorch import LightningModule
 
-from crossdomain.messages import Given, find_class
+from crossdomain.commands.errors import Given, find_class
 
 COUNTS = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "limit_predict_batches", "overfit_batches",
           "val_check_interval")  # fmt: skip

@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from crossdomain.checks import at_least
 from crossdomain.losses import standard_normal_kl
-from crossdomain.method import Batch, Method, NetworkFactory, Terms
+from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.networks import ConvDecoder, ConvEncoder
 
 
@@ -41,12 +42,12 @@ class SharedAutoencoder(Method):
         encoder: NetworkFactory = ConvEncoder,
         decoder: NetworkFactory = ConvDecoder,
         kl_weight: float = 1.0,
-        **options: Any,
+        **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         at_least(1, self, latent=latent)
         self.save_hyperparameters()
-        self._require_equal_channels("one encoder reads both")
+        self.require_equal_channels("one encoder reads both")
         self.encoder, self.decoder = encoder(channels_a, latent), decoder(latent, channels_a)
         self.players = {"generator": ("encoder", "decoder")}
         self.kl_weight = kl_weight
@@ -74,7 +75,7 @@ class SharedAutoencoder(Method):
     @torch.no_grad()
     def encode(self, images: Tensor, domain: str) -> Tensor:
         """Means mu (N, latent) of images (N, C, H, W) in [-1, 1] of ``domain``."""
-        self._check_images(images, domain)
+        self.check_images(images, domain)
         return self.encoder(images)[0]
 
     @torch.no_grad()

@@ -83,7 +83,7 @@ def translate_files(
         method: as ``crossdomain.load`` returns it.
         paths: files, folders, glob patterns; all are looked up before the first is translated.
         output: folder to write to; made when it is missing.
-        direction: ``a2b`` or ``b2a``; may be left out where the method has one only.
+        direction: ``a2b`` by letters or ``photo2labels`` by names; may be left out where the method has one only.
         samples: outputs for each input, ``<name>_0``, ``<name>_1``, ... when more than one.
         seed: decides the outputs of a method that has many.
         guide: an image file of the target domain, whose look all outputs take, for methods that can do that.
@@ -98,13 +98,14 @@ def translate_files(
             other channels or are too small.
     """
     name = type(method).__name__
-    if not method.directions or method.data_spec["levels"] is None:
+    if not method.directions or method.spec.levels is None:
         what = "moves vectors" if method.directions else "does not translate"
         raise ValueError(f"This {name} {what}, so it cannot translate pictures.\nGive another checkpoint.")
     if direction is None:
         if len(method.directions) != 1:
             raise ValueError(f"{name} needs a direction, one of: {', '.join(method.directions)}.")
         direction = method.directions[0]
+    way = method.direction(direction)
     files = find_images(paths)
     if twice := sorted(name for name, count in Counter(file.stem for file in files).items() if count > 1):
         raise ValueError(
@@ -118,17 +119,17 @@ def translate_files(
         channels = method.channels.get(domain, len(stored))
         return fit_channels(to_unit_range(stored), channels, file)[None].to(method.device)
 
-    style = None if guide is None else prepared(read_image(Path(guide)), direction[-1], Path(guide))
+    style = None if guide is None else prepared(read_image(Path(guide)), way.target, Path(guide))
     failed: dict[Path, str] = {}
     for file in files:
         try:
             stored = read_image(file)
-            image = prepared(stored, direction[0], file)
+            image = prepared(stored, way.source, file)
         except ValueError as error:
             failed[file] = str(error)
             continue
         try:
-            translated = method.translate(image, direction, guide=style, samples=samples, seed=seed)[0]
+            translated = method.translate(image, way, guide=style, samples=samples, seed=seed)[0]
         except MisfitError:
             height, width = image.shape[2:]
             least = 2 * method.total_stride

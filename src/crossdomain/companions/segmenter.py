@@ -7,11 +7,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
 from crossdomain.checks import at_least
-from crossdomain.method import Batch, Method, NetworkFactory, Terms
+from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
+from crossdomain.metrics.palette import VOID, nearest_class
 from crossdomain.networks import TimmSegmenter
-from crossdomain.palette import VOID, nearest_class
 
 
 class DomainSegmenter(Method):
@@ -44,7 +45,7 @@ class DomainSegmenter(Method):
         classes: int = 12,
         network: NetworkFactory = TimmSegmenter,
         labels: Literal["a", "b"] = "b",
-        **options: Any,
+        **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         at_least(1, self, classes=classes)
@@ -52,13 +53,14 @@ class DomainSegmenter(Method):
         self.classes = classes
         self.labels = labels
         self.photos = "ab".replace(labels, "")
+        self.truth = f"truth_{self.photos}2{labels}"
         self.network = network(self.channels[self.photos], classes)
         self.players = {"segmenter": ("network",)}
 
     def setup(self, stage: str) -> None:
         """Check that the data has labels by colour, of as many classes."""
         super().setup(stage)
-        palette = self.data_spec["palette"]
+        palette = self.spec.palette
         if palette is None or palette["domain"] != self.labels or len(palette["names"]) != self.classes:
             found = "no palette"
             if palette is not None:
@@ -70,10 +72,10 @@ class DomainSegmenter(Method):
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Logits of the photos, and the classes of their labels."""
-        if f"truth_{self.labels}" not in batch:
+        if self.truth not in batch:
             raise ValueError("The training batch has no labels of its photos; use paired data.")
-        palette = self.data_spec["palette"]
-        truth = nearest_class(batch[f"truth_{self.labels}"], palette["colours"], palette["ignored"])
+        palette = self.spec.palette
+        truth = nearest_class(batch[self.truth], palette["colours"], palette["ignored"])
         return {"logits": self.network(batch[self.photos]), "truth": truth}
 
     def segmenter_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
@@ -85,5 +87,5 @@ class DomainSegmenter(Method):
     @torch.no_grad()
     def segment(self, images: Tensor) -> Tensor:
         """Logits (N, classes, H, W) of photos (N, C, H, W) in [-1, 1]."""
-        self._check_images(images, self.photos)
+        self.check_images(images, self.photos)
         return self.network(images)

@@ -25,14 +25,14 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from crossdomain import hub, methods, networks, serialization
 from crossdomain.evaluation import Evaluation
+from crossdomain.losses import Objective, Penalty
 from crossdomain.method import Method
-from crossdomain.objectives import Objective, Penalty
 
 # What a recipe can name by the name alone.
 BASES = (nn.Module, LightningDataModule, Objective, Penalty, torch.optim.Optimizer, LRScheduler, Callback, Logger)
 TOP = {"model": Method, "data": LightningDataModule}
 OPTIONS_OF = {"trainer": Trainer, "evaluation": Evaluation}  # classes that nobody has to name
-FROM_DATA = ("channels_a", "channels_b", "in_channels", "out_channels")  # nobody gives these
+FROM_DATA = ("channels_a", "channels_b", "channels", "in_channels", "out_channels")  # nobody gives these
 PLAIN = ("int", "float", "bool", "str", "None")
 
 

@@ -19,24 +19,22 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
 # Imported so that a recipe can name these classes without their modules.
-import crossdomain.adaptation
-import crossdomain.attributes
-import crossdomain.autoencoder
+import crossdomain.companions
 import crossdomain.datamodules
 import crossdomain.densities
 import crossdomain.flows
+import crossdomain.losses
 import crossdomain.methods
 import crossdomain.networks
-import crossdomain.objectives
-import crossdomain.optimization
-import crossdomain.segmentation  # noqa: F401
-from crossdomain import help_pages, hub, option_checks, serialization
+import crossdomain.optimization  # noqa: F401
+from crossdomain import hub, serialization
 from crossdomain.callbacks import NonFiniteGuard, PlayerSummary, PredictionWriter, Progress, RoundCheckpoint
-from crossdomain.checkpoint_options import check_resumed, expect_channels, flat, options_of_model, shown
+from crossdomain.commands import help_pages, option_checks
+from crossdomain.commands.checkpoint_options import check_resumed, expect_channels, flat, options_of_model, shown
+from crossdomain.commands.errors import TOP, Given, explain, names_below
+from crossdomain.commands.run_logs import ConfigBesideLogs, RunLogger, quieten
 from crossdomain.evaluation import Evaluation
-from crossdomain.messages import TOP, Given, explain, names_below
 from crossdomain.precision import device_of, native_precision
-from crossdomain.run_logs import ConfigBesideLogs, RunLogger, quieten
 
 CHECKPOINT_KEYS = ("ckpt_path", "translator", "semantic_classifier", "judge_a", "judge_b", "segmenter", "predictor")
 KEYWORDS = ("best", "last", "hpc", "registry")  # what Lightning itself understands in place of a path
@@ -133,8 +131,8 @@ class ZooCLI(LightningCLI):
             default=None,
             help="Fit only: start from the weights of this checkpoint, a path, a name of the zoo or a URL.",
         )
-        for name in ("channels_a", "channels_b"):
-            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+        for name, of_data in (("channels_a", _first), ("channels_b", _second), ("channels", _channels)):
+            parser.link_arguments("data", f"model.init_args.{name}", compute_fn=of_data, apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse, then turn names of the zoo into paths of checkpoints."""
@@ -147,7 +145,7 @@ class ZooCLI(LightningCLI):
         self.config = parser.parse(args)
         self.checkpoint_given = self.config[self.config.subcommand].ckpt_path
         config = self.config[self.config.subcommand]
-        for name in ("channels_a", "channels_b"):
+        for name in ("channels_a", "channels_b", "channels"):
             if config.get(f"model.init_args.{name}") is not None:
                 raise ValueError(f"model.{name} is given by the data.\nLeave it out, or choose other data.")
         option_checks.check_seed(config.seed_everything)
@@ -262,6 +260,21 @@ class ZooCLI(LightningCLI):
             split = {"validate": "val"}.get(self.subcommand, self.subcommand)
             print(f"{type(self.model).__name__} on the {split} split of {type(self.datamodule).__name__}")
             print(_table(metrics) or "  no metric applies")
+
+
+def _channels(data: LightningDataModule) -> list[int]:
+    """Channels of all domains of the data, which is fetched first where it may be."""
+    if getattr(data, "download", False):
+        data.prepare_data()
+    return list(data.spec()["channels"]) if hasattr(data, "spec") else [data.channels_a, data.channels_b]
+
+
+def _first(data: LightningDataModule) -> int:
+    return _channels(data)[0]
+
+
+def _second(data: LightningDataModule) -> int | None:
+    return next(iter(_channels(data)[1:2]), None)
 
 
 def _table(metrics: Mapping[str, float]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,11 +11,13 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torchmetrics import MeanMetric, Metric
 
-from crossdomain import serialization
+from crossdomain.capabilities import Classifies, PredictsAttributes, Segments
 from crossdomain.checks import at_least
-from crossdomain.datamodules.loading import images_of
+from crossdomain.companion import Companion
+from crossdomain.datamodules.loading import DrawLoader
+from crossdomain.domains import Direction, Places, clamped, partners
+from crossdomain.evaluation.grid import labelled_grid, scatter_plots
 from crossdomain.flows import dequantize
-from crossdomain.grid import labelled_grid, scatter_plots
 from crossdomain.headlines import headlines
 from crossdomain.metrics import (
     AttributeAccuracy,
@@ -34,7 +36,7 @@ from crossdomain.metrics import (
     TranslationCorrectness,
     TranslationError,
 )
-from crossdomain.palette import nearest_class, nearest_colour
+from crossdomain.metrics.palette import nearest_class, nearest_colour
 
 DIRECTIONS = {"a": "a2b", "b": "b2a"}
 
@@ -150,17 +152,17 @@ class Evaluation(Callback):
         """Load the judges, the segmenter and the predictor."""
         for domain, path in self.judge_paths.items():
             if path is not None and domain not in self.judges:
-                self.judges[domain] = serialization.companion(path, f"judge_{domain}", "classify")
+                self.judges[domain] = Companion(path, f"judge_{domain}", Classifies).on()
         if self.segmenter_path is not None and self.segmenter is None:
-            self.segmenter = serialization.companion(self.segmenter_path, "segmenter", "segment")
+            self.segmenter = Companion(self.segmenter_path, "segmenter", Segments).on()
         if self.predictor_path is not None and self.predictor is None:
-            self.predictor = serialization.companion(self.predictor_path, "predictor", "predict_attributes")
+            self.predictor = Companion(self.predictor_path, "predictor", PredictsAttributes).on()
 
     def _check_segmenter(self, module: Any) -> None:
         """Refuse a segmenter that was trained on other classes; the method knows its data only now."""
         if self.segmenter is None:
             return
-        known, palette = self.segmenter.data_spec["palette"], module.data_spec["palette"]
+        known, palette = self.segmenter.spec.palette, module.spec.palette
         if palette is None:
             raise ValueError("A segmenter scores data whose labels have a palette, which this data has not.")
         if known != palette:
@@ -174,8 +176,8 @@ class Evaluation(Callback):
         """Refuse a predictor of other attributes, and a method that was trained for other roles of them."""
         if self.predictor is None:
             return
-        known, attributes = self.predictor.data_spec["attributes"], module.data_spec["attributes"]
-        if attributes is None or module.data_spec["roles"] is None:
+        known, attributes = self.predictor.spec.attributes, module.spec.attributes
+        if attributes is None or module.spec.roles is None:
             raise ValueError("A predictor scores data whose attributes have roles, such as Shapes; this data has none.")
         if known != attributes:
             raise ValueError(
@@ -183,7 +185,7 @@ class Evaluation(Callback):
                 f"but those of this data are {attributes}.\nGive a predictor that was trained on them."
             )
         roles = trainer.datamodule.spec()["roles"] if hasattr(trainer.datamodule, "spec") else None
-        if roles not in (None, module.data_spec["roles"]):
+        if roles not in (None, module.spec.roles):
             raise ValueError(
                 f"The method was trained for the roles {module.data_spec['roles']},\n"
                 f"but this data has {roles}.\nTest it on the split that it was trained on."
@@ -191,27 +193,27 @@ class Evaluation(Callback):
 
     def _metric(self, kind: str, name: str, module: Any) -> Metric:
         if (kind, name) not in self._metrics:
-            data = module.data_spec
+            data = module.spec
             make: dict[str, Callable[[], Metric]] = {
                 "translation": TranslationError,
                 "reconstruction": TranslationError,
                 "cycle": CycleError,
                 "rh": ReconstructionHonesty,
                 "sn": NoiseSensitivity,
-                "bits_per_dim": lambda: BitsPerDim(data["levels"]),
+                "bits_per_dim": lambda: BitsPerDim(data.levels),
                 "jacobian": lambda: JacobianExtremes(self.jacobian),
                 "capacity_bits": lambda: ChannelCapacity(module.code_noise),
                 "accuracy": MeanMetric,
                 "neighbour_accuracy": NeighbourAccuracy,
                 "log_prob": MeanMetric,
                 "gap": MeanMetric,
-                "segmentation": lambda: SegmentationScore(len(data["palette"]["names"])),
+                "segmentation": lambda: SegmentationScore(len(data.palette["names"])),
                 "diversity": Diversity,
                 "coverage": lambda: ModeCoverage(self.mode_radius),
                 "judge": FeatureDistance,
-                "attributes": lambda: AttributeAccuracy(data["attributes"]),
-                "manipulation": lambda: ManipulationAccuracy(data["attributes"], data["roles"], name),
-                "correctness": lambda: TranslationCorrectness(data["attributes"], data["roles"], name),
+                "attributes": lambda: AttributeAccuracy(data.attributes),
+                "manipulation": lambda: ManipulationAccuracy(data.attributes, data.roles, name),
+                "correctness": lambda: TranslationCorrectness(data.attributes, data.roles, name),
                 "fid": _fid,
                 "kid": _kid,
             }
@@ -229,8 +231,12 @@ class Evaluation(Callback):
             if images is None:
                 continue
             if direction in module.directions:
-                guide = partners(batch, target, indices[source], module.trainer) if module.guided else None
-                if not module.guided or guide is not None:
+                guide = (
+                    partners(batch, Direction(direction), indices[source], dataset_of(module.trainer))
+                    if module.guide == "required"
+                    else None
+                )
+                if module.guide != "required" or guide is not None:
                     self._measure_direction(module, batch, direction, guide, indices[source])
             back = DIRECTIONS[target]
             if back in module.directions and images.ndim == 2 and f"label_{source}" in batch:
@@ -238,7 +244,7 @@ class Evaluation(Callback):
                 neighbours.update(images, batch[f"label_{source}"], translated=False)
             if source in module.densities:
                 noise = torch.rand(images.shape[1:], generator=torch.Generator().manual_seed(0)).to(images)
-                noisy = dequantize(images, module.data_spec["levels"], noise)
+                noisy = dequantize(images, module.spec.levels, noise)
                 log_prob = module.log_prob(noisy, source)
                 if images.ndim == 4:
                     self._metric("bits_per_dim", source, module).update(log_prob, images[0].numel())
@@ -253,10 +259,10 @@ class Evaluation(Callback):
             if getattr(module, "code_noise", 0) > 0:
                 self._metric("capacity_bits", source, module).update(module.encode(images, source))
             if hasattr(module, "classify") and f"label_{source}" in batch:
-                right = module.classify(images).argmax(1) == batch[f"label_{source}"]
+                right = module.classify(images, source).argmax(1) == batch[f"label_{source}"]
                 self._metric("accuracy", source, module).update(right.float())
-            if hasattr(module, "segment") and target == _labels(module) and f"truth_{target}" in batch:
-                self._score(module, source, module.segment(images).argmax(1), batch[f"truth_{target}"])
+            if hasattr(module, "segment") and target == module.spec.labels and f"truth_{direction}" in batch:
+                self._score(module, source, module.segment(images).argmax(1), batch[f"truth_{direction}"])
             if hasattr(module, "predict_attributes") and f"attributes_{source}" in batch:
                 predicted = module.predict_attributes(images)
                 self._metric("attributes", source, module).update(predicted, batch[f"attributes_{source}"])
@@ -265,40 +271,40 @@ class Evaluation(Callback):
         self, module: Any, batch: dict[str, Any], direction: str, guide: Tensor | None, indices: list[int]
     ) -> None:
         source, target = direction.split("2")
-        images, truths = batch[source], batch.get(f"truths_{target}")
+        images, truths = batch[source], batch.get(f"truths_{direction}")
         count = max(self.samples, 1 if truths is None else self.coverage_samples) if module.multimodal else 1
         drawn = {"seed": 0, "indices": indices}
         many = module.translate(images, direction, guide=guide, samples=count, **drawn)
         many = many if count > 1 else many.unsqueeze(1)
         output = many[:, 0]
-        if f"truth_{target}" in batch:
-            truth = batch[f"truth_{target}"]
+        if f"truth_{direction}" in batch:
+            truth = batch[f"truth_{direction}"]
             self._metric("translation", direction, module).update(output, truth)
-            if module.accepts_guide:
+            if module.guide == "optional":
                 reconstruction = module.translate(images, direction, guide=truth, **drawn)
                 self._metric("reconstruction", direction, module).update(reconstruction, truth)
-            if target == _labels(module):
-                nearest = nearest_class(output, module.data_spec["palette"]["colours"])
+            if target == module.spec.labels:
+                nearest = nearest_class(output, module.spec.palette["colours"])
                 self._score(module, direction, nearest, truth)
         if images.ndim == 2 and f"label_{source}" in batch:
             neighbours = self._metric("neighbour_accuracy", direction, module)
             neighbours.update(output, batch[f"label_{source}"], translated=True)
-        if self.segmenter is not None and source == _labels(module):
+        if self.segmenter is not None and source == module.spec.labels:
             segmenter = self.segmenter.to(module.device)
             self._score(module, direction, segmenter.segment(output.clamp(-1, 1)).argmax(1), images)
-        if DIRECTIONS[target] in module.directions and not module.guided:
+        if DIRECTIONS[target] in module.directions and module.guide != "required":
             self._measure_cycle(module, images, output, direction, indices)
         if target in self.judges:
             judge, shown = self.judges[target].to(module.device), clamped(output)
             if f"label_{source}" in batch:
-                right = judge.classify(shown).argmax(1) == batch[f"label_{source}"]
+                right = judge.classify(shown, target).argmax(1) == batch[f"label_{source}"]
                 self._metric("accuracy", direction, module).update(right.float())
             if self.judge_distances:
-                self._metric("judge", direction, module).update(judge.features(shown), real=False)
-        if self.predictor is not None and (module.guided or module.accepts_guide):
+                self._metric("judge", direction, module).update(judge.features(shown, target), real=False)
+        if self.predictor is not None and module.guide != "none":
             if guide is not None:
                 self._measure_attributes(module, images, guide, output, direction)
-            elif (guide := partners(batch, target, indices, module.trainer)) is not None:
+            elif (guide := partners(batch, Direction(direction), indices, dataset_of(module.trainer))) is not None:
                 guided = module.translate(images, direction, guide=guide, **drawn)
                 self._measure_attributes(module, images, guide, guided, direction)
         if module.multimodal:
@@ -316,7 +322,7 @@ class Evaluation(Callback):
         """
         target = direction[-1]
         if self.judge_distances and target in self.judges:
-            features = self.judges[target].to(module.device).features(images)
+            features = self.judges[target].to(module.device).features(images, target)
             self._metric("judge", direction, module).update(features, real=True)
         if self.fid and images.ndim == 4:
             for kind in ("fid", "kid"):
@@ -344,7 +350,7 @@ class Evaluation(Callback):
 
     def _score(self, module: Any, name: str, classes: Tensor, labels: Tensor) -> None:
         """Compare class maps (N, H, W) with the classes of ``labels`` (N, 3, H, W), pictures in the palette."""
-        palette = module.data_spec["palette"]
+        palette = module.spec.palette
         truth = nearest_class(labels, palette["colours"], palette["ignored"])
         self._metric("segmentation", name, module).update(classes, truth)
 
@@ -387,37 +393,37 @@ class Evaluation(Callback):
         Returns:
             uint8 (3, height, width), or None when there is nothing to show.
         """
-        names = dict(zip("ab", module.data_spec["domains"], strict=True))
+        names = module.spec.names
         if any(domain in batch and batch[domain].ndim == 2 for domain in "ab"):
             return self._plots(module, batch, names)
         rows: list[tuple[str, Tensor]] = []
         for source, target in (("a", "b"), ("b", "a")):
-            images = batch.get(source)
+            images, direction = batch.get(source), DIRECTIONS[source]
             if images is None or images.ndim != 4:
                 continue
             images = images[: self.pictures]
             if DIRECTIONS[source] not in module.directions:
                 rows += [(names[source], images)] if source in module.densities else []
                 continue
-            guide = partners(batch, target, range(len(images))) if module.guided else None
+            guide = partners(batch, Direction(direction), range(len(images))) if module.guide == "required" else None
             rows.append((f"{names[source]}", images))
             if guide is not None:
                 rows.append((f"guide\n({names[target]})", guide))
-            if module.guided and guide is None:
+            if module.guide == "required" and guide is None:
                 continue
             output = module.translate(images, DIRECTIONS[source], guide=guide, seed=0)
             rows.append((f"to {names[target]}", output))
             if module.multimodal:
                 others = (module.translate(images, DIRECTIONS[source], guide=guide, seed=seed) for seed in (1, 2))
                 rows += [("  another", other) for other in others]
-            if f"truth_{target}" in batch:
-                truth = batch[f"truth_{target}"][: self.pictures]
-                if module.accepts_guide:
+            if f"truth_{direction}" in batch:
+                truth = batch[f"truth_{direction}"][: self.pictures]
+                if module.guide == "optional":
                     rows.append(
                         ("  encoded\n  truth", module.translate(images, DIRECTIONS[source], guide=truth, seed=0))
                     )
                 rows.append(("  truth", truth))
-            if DIRECTIONS[target] in module.directions and not module.guided:
+            if DIRECTIONS[target] in module.directions and module.guide != "required":
                 rows.append((f"  back to\n  {names[source]}", module.translate(output, DIRECTIONS[target], seed=0)))
         if hasattr(module, "reconstruct"):
             for domain in "ab":
@@ -435,7 +441,12 @@ class Evaluation(Callback):
         points = {name: (batch[d], batch.get(f"label_{d}")) for d, name in names.items() if d in batch}
         plots = {name: [part] for name, part in points.items()}
         for source, target in (("a", "b"), ("b", "a")):
-            if source in batch and target in batch and DIRECTIONS[source] in module.directions and not module.guided:
+            if (
+                source in batch
+                and target in batch
+                and DIRECTIONS[source] in module.directions
+                and module.guide != "required"
+            ):
                 output = module.translate(batch[source], DIRECTIONS[source], seed=0)
                 title = f"{names[source]} to {names[target]}"
                 plots[title] = [(batch[target], None), (output, batch.get(f"label_{source}"))]
@@ -520,71 +531,13 @@ def logged_metric(trainer: Trainer, name: str, option: str) -> Tensor:
     return trainer.callback_metrics[name]
 
 
-class Places:
-    """Counts the images of each domain, to tell which image of its data set each one of a batch is.
-
-    Evaluation splits are dealt to the processes one image after the other.
-    """
-
-    def __init__(self, rank: int = 0, processes: int = 1) -> None:
-        self._rank, self._processes = rank, processes
-        self._seen = {"a": 0, "b": 0}
-
-    def next(self, batch: dict[str, Any]) -> dict[str, list[int]]:
-        """The indices of the images of each domain in the batch that comes next."""
-        indices = {}
-        for domain, seen in self._seen.items():
-            count = len(batch[domain]) if domain in batch else 0
-            indices[domain] = [(seen + i) * self._processes + self._rank for i in range(count)]
-            self._seen[domain] = seen + count
-        return indices
-
-
-def partners(
-    batch: dict[str, Any], target: str, indices: Sequence[int], trainer: Trainer | None = None
-) -> Tensor | None:
-    """Guides for the batch's images of these indices: the images of domain ``target`` that have the same.
-
-    A shorter domain begins anew, whatever the batches are: what the batch does not hold is asked from the data of the
-    ``trainer``, where that is the zoo's. Without one, and for other data, the batch's own images are repeated.
-
-    Returns:
-        One for each of the indices, or None where there is no image to take.
-    """
-    others = batch.get(target)
-    held = 0 if others is None else min(len(others), len(indices))
-    if held == len(indices):
-        return None if others is None else others[:held]
-    dataset = None if trainer is None else _dataset(trainer)
-    if hasattr(dataset, "lengths"):
-        length = dataset.lengths()["ab".index(target)]
-        more = [] if length == 0 else [index % length for index in indices[held:]]
-        found = images_of(dataset, target, more) if more else None
-        if found is None:
-            return None
-        source = batch["a" if target == "b" else "b"]
-        return torch.cat([*([] if held == 0 else [others[:held]]), found.to(source.device)])
-    return None if held == 0 else others[torch.arange(len(indices), device=others.device) % held]
-
-
-def _dataset(trainer: Trainer) -> Any:
+def dataset_of(trainer: Trainer) -> Any:
     """What is being evaluated, unless there are several."""
     if trainer.testing:
         loader = trainer.test_dataloaders
     else:
         loader = trainer.predict_dataloaders if trainer.predicting else trainer.val_dataloaders
-    return getattr(loader, "source", None)
-
-
-def clamped(images: Tensor) -> Tensor:
-    """Images (N, C, H, W) in [-1, 1]; vectors (N, D), which have no bounds, as they are."""
-    return images.clamp(-1, 1) if images.ndim == 4 else images
-
-
-def _labels(module: Any) -> str | None:
-    """The domain whose images are labels in a palette."""
-    palette = module.data_spec["palette"]
-    return None if palette is None else palette["domain"]
+    return loader.source if isinstance(loader, DrawLoader) else None
 
 
 def _classes(palette: dict[str, Any] | None) -> str:
@@ -597,9 +550,9 @@ def _classes(palette: dict[str, Any] | None) -> str:
 
 def _storable(images: Tensor, module: Any, domain: str) -> Tensor:
     """Translations (N, C, H, W) into ``domain`` as a file of that domain could hold them."""
-    if domain == _labels(module):
-        return nearest_colour(images, module.data_spec["palette"]["colours"])
-    steps = (module.data_spec["levels"] - 1) / 2
+    if domain == module.spec.labels:
+        return nearest_colour(images, module.spec.palette["colours"])
+    steps = (module.spec.levels - 1) / 2
     return ((images.clamp(-1, 1) + 1) * steps).round() / steps - 1
 
 

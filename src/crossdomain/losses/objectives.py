@@ -3,118 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossdomain.checks import at_least
-from crossdomain.divergences import Divergence, DivergenceName, f_divergence
-
-Logits = Tensor | Sequence[Tensor]
-"""What a critic gives out: logits (N, ...), or those of several scales."""
-
-Critic = Callable[[Tensor], Logits]
-"""A network that scores images, or any function that does."""
-
-
-def _scales(logits: Logits) -> list[Tensor]:
-    """The logits of each scale, in single precision at least: autocast would leave the means of losses to half."""
-    scales = [logits] if isinstance(logits, Tensor) else logits
-    return [scale.to(torch.promote_types(scale.dtype, torch.float32)) for scale in scales]
-
-
-# --- penalties -------------------------------------------------------------------------------------------------
-
-
-class Penalty(ABC):
-    """A term of a critic's loss that looks at how fast the critic's scores change with its images.
-
-    An image's score is the mean of its logits, as in the losses. Of a critic of several scales each is penalised by
-    itself, and these terms are added up. All is computed in single precision, under autocast also; gradients pass to
-    the critic and not to the images. A critic with batch norm mixes the images of a batch, so that the gradient of one
-    is not well defined: take another norm, or none.
-
-    Args:
-        weight: factor of the term; an attribute, which a callback may anneal.
-    """
-
-    def __init__(self, weight: float) -> None:
-        at_least(0, self, weight=weight)
-        self.weight = weight
-
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        """The weighted term, a scalar, of images (N, ...) and as many generated ones."""
-        device = real.device.type
-        dtype = torch.float32 if torch.is_autocast_enabled(device) else real.dtype
-        with torch.autocast(device, enabled=False):
-            return self.weight * self._penalty(critic, real.detach().to(dtype), fake.detach().to(dtype))
-
-    @abstractmethod
-    def _penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        """The term without its weight."""
-
-
-PenaltyFactory = Callable[[], Penalty]
-"""Makes a penalty."""
-
-
-def _slopes(critic: Critic, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """For each scale of a critic, the scores (N,) of images (N, ...) and the norms (N,) of their gradients."""
-    images = images.requires_grad_()
-    for logits in _scales(critic(images)):
-        scores = logits.reshape(len(images), -1).mean(1)
-        (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
-        yield scores, gradient.flatten(1).norm(dim=1)  # over all axes but the batch's
-
-
-class GradientPenalty(Penalty):
-    """The penalty of WGAN-GP (Gulrajani et al., arXiv 1704.00028), which keeps the critic's slope at 1.
-
-    ``weight E (|grad C(x)| - 1)^2`` with ``x = e real + (1 - e) fake`` and one e ~ U[0, 1] for each image; the norm is
-    Euclidean, over all pixels and channels.
-
-    Args:
-        weight: the paper's is 10.
-    """
-
-    def __init__(self, weight: float = 10.0) -> None:
-        super().__init__(weight)
-
-    def _penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        share = torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
-        between = torch.lerp(fake, real, share)
-        return sum((slope - 1).square().mean() for _, slope in _slopes(critic, between))
-
-
-class RothRegularizer(Penalty):
-    """What noise on the images would do to a critic that minimises cross-entropy (Roth et al., arXiv 1705.09367).
-
-    ``weight / 2 (E (1 - sigmoid C(real))^2 |grad C(real)|^2 + E (sigmoid C(fake))^2 |grad C(fake)|^2)``, for
-    objectives whose logits are those of a probability: :class:`Minimax`, :class:`NonSaturating`, and :class:`FGAN` of
-    ``gan`` and ``jensen_shannon``.
-
-    Args:
-        weight: gamma, the variance of the noise; the authors take 0.1, or anneal it from 2.
-    """
-
-    def __init__(self, weight: float = 0.1) -> None:
-        super().__init__(weight)
-
-    def _penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        on_real = sum(((-score).sigmoid() * slope).square().mean() for score, slope in _slopes(critic, real))
-        on_fake = sum((score.sigmoid() * slope).square().mean() for score, slope in _slopes(critic, fake))
-        return 0.5 * (on_real + on_fake)
-
-
-# --- objectives ------------------------------------------------------------------------------------------------
+from crossdomain.losses.divergences import Divergence, DivergenceName, f_divergence
+from crossdomain.losses.logits import Critic, Logits, scales
+from crossdomain.losses.penalties import GradientPenalty, PenaltyFactory
 
 
 class Objective(ABC):
     """A pair of losses on a critic's raw outputs.
 
-    Each is a mean over all logits, whatever their shape; a critic of several scales gives a sequence, and their losses
+    Each is a mean over all logits, whatever their shape; a critic of several scales gives a list, and their losses
     are added up.
 
     Args:
@@ -134,11 +37,11 @@ class Objective(ABC):
 
     def critic(self, real: Logits, fake: Logits) -> Tensor:
         """Loss of the critic, given its logits for real and for generated images; a scalar."""
-        return sum(self._critic(*pair) for pair in zip(_scales(real), _scales(fake), strict=True))
+        return sum(self._critic(*pair) for pair in zip(scales(real), scales(fake), strict=True))
 
     def generator(self, fake: Logits) -> Tensor:
         """Loss of the generator, given the critic's logits for its images; a scalar."""
-        return sum(self._generator(logits) for logits in _scales(fake))
+        return sum(self._generator(logits) for logits in scales(fake))
 
     @abstractmethod
     def _critic(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -280,7 +183,7 @@ class FGAN(Objective):
     """f-GAN (Nowozin et al., arXiv 1606.00709): the generator minimises an f-divergence, the critic bounds it.
 
     With p of real and q of generated images, ``D_f(p || q) = E_q f(p / q) >= E g(real) - E f*(g(fake))``;
-    :func:`crossdomain.divergences.f_divergence` has f, its conjugate f* and the output activation g of each. ``critic``
+    :func:`crossdomain.losses.f_divergence` has f, its conjugate f* and the output activation g of each. ``critic``
     is the negative bound, ``generator = -E f*(g(fake))``, or, where that saturates, ``-E g(fake)``.
 
     Args:
@@ -320,3 +223,13 @@ class FGAN(Objective):
         """What of the bound is the generator's, or its alternative."""
         score = self.formulas.conjugate if self.saturating else self.formulas.activation
         return -score(fake).mean()
+
+
+def halved_cross_entropy() -> NonSaturating:
+    """Cross-entropy as pix2pix and the official DiscoGAN have it: the critic's loss is divided by 2."""
+    return NonSaturating(critic_scale=0.5)
+
+
+def wasserstein_with_penalty() -> Wasserstein:
+    """WGAN-GP (Gulrajani et al., arXiv 1704.00028)."""
+    return Wasserstein(penalty=GradientPenalty)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
+from crossdomain.capabilities import Translates
 from crossdomain.checks import at_least
-from crossdomain.evaluation import clamped
-from crossdomain.method import Batch, Method, NetworkFactory, Terms, companion
+from crossdomain.companion import Companion
+from crossdomain.domains import clamped
+from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.networks import ConvClassifier
 
 
@@ -49,12 +51,12 @@ class DomainClassifier(Method):
         network: NetworkFactory = ConvClassifier,
         train_on: Literal["a", "a2b", "b", "b2a"] = "a",
         translator: str | None = None,
-        **options: Any,
+        **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         at_least(1, self, classes=classes)
         self.save_hyperparameters()
-        self._require_equal_channels("one classifier reads both")
+        self.require_equal_channels("one classifier reads both")
         if (train_on in ("a2b", "b2a")) != (translator is not None):
             raise ValueError(
                 f"train_on is {train_on!r} and translator is {translator!r}; a translator goes with 'a2b' and 'b2a'.\n"
@@ -63,17 +65,15 @@ class DomainClassifier(Method):
         self.network = network(channels_a, classes)
         self.players = {"classifier": ("network",)}
         self.train_on = train_on
-        self.translator_path = translator
-        self._translator: list[LightningModule] = []  # in a list, so that it is no part of this module's state
+        self._translator = None if translator is None else Companion(translator, "translator", Translates)
 
     def setup(self, stage: str) -> None:
         """Check the data; before training, load the translator."""
         super().setup(stage)
-        if stage == "fit" and self.translator_path is not None and not self._translator:
-            translator = companion(self.translator_path, "translator", "translate")
+        if stage == "fit" and self._translator is not None:
+            translator = self._translator.on(self.device)
             if self.train_on not in translator.directions:
-                raise ValueError(f"The translator {self.translator_path!r} has no direction {self.train_on!r}.")
-            self._translator.append(translator)
+                raise ValueError(f"The translator {self._translator.path!r} has no direction {self.train_on!r}.")
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Logits and labels of the images that are trained on."""
@@ -81,8 +81,8 @@ class DomainClassifier(Method):
         if f"label_{domain}" not in batch:
             raise ValueError(f"The training batch has no labels of domain {domain}; use a datamodule with labels.")
         images = batch[domain]
-        if self._translator:
-            images = clamped(self._translator[0].to(self.device).translate(images, self.train_on))
+        if self._translator is not None:
+            images = clamped(self._translator.on(self.device).translate(images, self.train_on))
         return {"logits": self.network(images), "labels": batch[f"label_{domain}"]}
 
     def classifier_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
@@ -90,19 +90,19 @@ class DomainClassifier(Method):
         return {"cross_entropy": F.cross_entropy(out["logits"].float(), out["labels"])}
 
     @torch.no_grad()
-    def classify(self, images: Tensor) -> Tensor:
+    def classify(self, images: Tensor, domain: str = "a") -> Tensor:
         """Logits (N, classes) of images (N, C, H, W) in [-1, 1], or vectors (N, D), of either domain."""
-        self._check_images(images, "b")
+        self.check_images(images, domain)
         return self.network(images)
 
     @torch.no_grad()
-    def features(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor, domain: str = "a") -> Tensor:
         """Features (N, D) of images (N, C, H, W) in [-1, 1] of either domain: what the network's last layer reads.
 
         Raises:
             ValueError: the network is one that does not tell.
         """
-        self._check_images(images, "b")
+        self.check_images(images, domain)
         if not hasattr(self.network, "features"):
             raise ValueError(
                 f"The classifier's network, a {type(self.network).__name__}, has no method features(images) -> (N, D)."

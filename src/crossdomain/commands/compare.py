@@ -18,9 +18,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from crossdomain import hub
+from crossdomain.capabilities import Scores
 from crossdomain.checks import can_write
-from crossdomain.evaluation import Evaluation, partners
-from crossdomain.grid import labelled_columns
+from crossdomain.domains import DataSpec, partners, with_truths
+from crossdomain.evaluation import Evaluation
+from crossdomain.evaluation.grid import labelled_columns
 from crossdomain.method import Batch, Method
 
 Format = Literal["table", "markdown", "csv", "json"]
@@ -126,14 +128,14 @@ def find_members(names: Sequence[str]) -> dict[str, Path]:
 
 def _misfit(method: Method, data: LightningDataModule) -> str | None:
     """Why ``method`` cannot be evaluated on ``data``, or None where it can."""
-    trained, given = method.data_spec, data.spec()
-    if trained["domains"] != given["domains"]:
-        return f"trained on {' and '.join(trained['domains'])}, the data has {' and '.join(given['domains'])}"
-    if trained["channels"] != given["channels"]:
-        return f"trained on {trained['channels']} channels, the data has {given['channels']}"
-    if given["image_size"] is not None and given["image_size"] % method.total_stride:
-        return f"takes sides that are multiples of {method.total_stride}, the data has {given['image_size']} px"
-    if not method.directions and not hasattr(method, "log_prob"):
+    trained, given = method.spec, DataSpec.from_plain(data.spec())
+    if trained.domains != given.domains:
+        return f"trained on {' and '.join(trained.domains)}, the data has {' and '.join(given.domains)}"
+    if trained.channels != given.channels:
+        return f"trained on {list(trained.channels)} channels, the data has {list(given.channels)}"
+    if given.image_size is not None and given.image_size % method.total_stride:
+        return f"takes sides that are multiples of {method.total_stride}, the data has {given.image_size} px"
+    if not method.directions and not isinstance(method, Scores):
         return f"a {type(method).__name__} does not translate"
     return None
 
@@ -184,8 +186,9 @@ def compare(
         logger.log_hyperparams(entries, {f"{split}/{tag}": value for tag, value in result.metrics[name].items()})
         logger.finalize("success")
         if pictures:
-            batch = batch or next(iter(data.test_dataloader() if split == "test" else data.val_dataloader()))
-            _add_columns(columns, name, method, batch, data.spec()["domains"], pictures)
+            loader = data.test_dataloader() if split == "test" else data.val_dataloader()
+            batch = batch or with_truths(next(iter(loader)))
+            _add_columns(columns, name, method, batch, pictures)
     if not result.metrics:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in result.not_applicable.items())
         raise ValueError(f"No member fits {result.data}.\n{reasons}\nGive other members, or other data.")
@@ -215,24 +218,22 @@ def _add_columns(
     name: str,
     method: Method,
     batch: Batch,
-    domains: Sequence[str],
     pictures: int,
 ) -> None:
     """Add a member's translations of the first pictures; the first member of a direction brings input and truth."""
-    names = dict(zip("ab", domains, strict=True))
     for direction in method.directions:
-        source, target = direction.split("2")
+        source = direction.source
         if batch.get(source) is None or batch[source].ndim != 4:
             continue
         images = batch[source][:pictures]
         shown = columns.setdefault(direction, [])
         if not shown:
-            shown.append((names[source], images))
-            if f"truth_{target}" in batch:
-                shown.append(("truth", batch[f"truth_{target}"][:pictures]))
+            shown.append((method.spec.names[source], images))
+            if f"truth_{direction}" in batch:
+                shown.append(("truth", batch[f"truth_{direction}"][:pictures]))
         guide = None
-        if method.guided:
-            if target not in batch:
+        if method.guide == "required":
+            guide = partners(batch, direction, range(len(images)))
+            if guide is None:
                 continue
-            guide = partners(batch, target, range(len(images)))
         shown.append((name, method.translate(images.to(method.device), direction, guide=guide, seed=0).cpu()))

@@ -9,8 +9,8 @@ import torch
 
 from crossdomain import hub, serialization
 from crossdomain.checks import can_write
+from crossdomain.commands.lightning import run
 from crossdomain.datamodules import DomainData, DrawSampler, make_loader
-from crossdomain.lightning_cli import run
 
 ROWS = {
     "source only": "classifier_source",

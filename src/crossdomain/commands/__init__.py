@@ -1,0 +1,1 @@
+"""What the commands ``lightning`` and ``crossdomain`` do, and what they say."""

@@ -1,0 +1,61 @@
+"""What stood elsewhere in earlier versions: checkpoints, recipes and imports of then still find it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+MODULES = {
+    "crossdomain.adaptation": "crossdomain.companions",
+    "crossdomain.alignment": "crossdomain.losses",
+    "crossdomain.attributes": "crossdomain.companions",
+    "crossdomain.autoencoder": "crossdomain.companions",
+    "crossdomain.comparison": "crossdomain.commands.compare",
+    "crossdomain.divergences": "crossdomain.losses",
+    "crossdomain.grid": "crossdomain.evaluation.grid",
+    "crossdomain.lightning_cli": "crossdomain.commands.lightning",
+    "crossdomain.objectives": "crossdomain.losses",
+    "crossdomain.palette": "crossdomain.metrics.palette",
+    "crossdomain.pipeline": "crossdomain.commands.adapt",
+    "crossdomain.pool": "crossdomain.losses",
+    "crossdomain.segmentation": "crossdomain.companions",
+    "crossdomain.translation": "crossdomain.commands.translate",
+}
+"""Modules of version 0.1, and where their public names are today."""
+
+FUNCTIONS = {
+    "crossdomain.methods.discogan.halved_cross_entropy": "crossdomain.losses.halved_cross_entropy",
+    "crossdomain.methods.flowgan.wasserstein_with_penalty": "crossdomain.losses.wasserstein_with_penalty",
+    "crossdomain.methods.pix2pix.halved_cross_entropy": "crossdomain.losses.halved_cross_entropy",
+    "crossdomain.methods.pix2pix.patch_critic": "crossdomain.networks.batch_patch_critic",
+    "crossdomain.methods.rift.affine_patch_critic": "crossdomain.networks.affine_patch_critic",
+}
+"""Functions of version 0.1 that stood in files of methods."""
+
+
+class _MovedModules(MetaPathFinder, Loader):
+    """Imports today's module where a program asks for the one of an earlier version, and says so."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return ModuleSpec(name, self) if name in MODULES else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        warnings.warn(f"{spec.name} is {MODULES[spec.name]} now; import from there.", FutureWarning, stacklevel=2)
+        return ModuleType(spec.name, f"Moved to {MODULES[spec.name]}.")
+
+    def exec_module(self, module: ModuleType) -> None:
+        today = importlib.import_module(MODULES[module.__name__])
+        vars(module).update({name: value for name, value in vars(today).items() if not name.startswith("__")})
+
+
+def find_moved_modules() -> None:
+    """Let imports by the paths of earlier versions go on."""
+    if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
+        sys.meta_path.append(_MovedModules())

@@ -1,0 +1,55 @@
+"""Names of classes and functions in checkpoints and recipes: promises, whatever file a thing stands in."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+from crossdomain.moved import FUNCTIONS, MODULES
+
+# Classes below these packages may be imported on a checkpoint's word; any other must have been imported already.
+_TRUSTED = ("crossdomain", "torch.optim", "torch.nn")
+
+
+def class_path(thing: Any) -> str:
+    """The public path of a class or function: the outermost package that exports it in ``__all__``, else its module.
+
+    Raises:
+        ValueError: it cannot be imported by any path (it was made within a function).
+    """
+    path = f"{thing.__module__}.{thing.__qualname__}"
+    if "<" in path:
+        raise ValueError(f"{path} has no import path.")
+    parts = thing.__module__.split(".")
+    for count in range(1, len(parts)):
+        package = ".".join(parts[:count])
+        module = sys.modules.get(package)
+        if thing.__name__ in getattr(module, "__all__", ()) and getattr(module, thing.__name__, None) is thing:
+            return f"{package}.{thing.__name__}"
+    return path
+
+
+def current(path: str) -> str:
+    """Today's path of what was written as ``path`` by this version or an earlier one."""
+    path = FUNCTIONS.get(path, path)
+    module, _, name = path.rpartition(".")
+    return f"{MODULES[module]}.{name}" if module in MODULES else path
+
+
+def resolve(path: str) -> Any:
+    """The class or function at ``path``: imported if its package is trusted, else found among what was imported.
+
+    Raises:
+        ValueError: there is no such thing, or it would have to be imported on a checkpoint's word.
+    """
+    module_name, _, name = current(path).rpartition(".")
+    trusted = any(module_name == package or module_name.startswith(package + ".") for package in _TRUSTED)
+    try:
+        module = importlib.import_module(module_name) if trusted else sys.modules[module_name]
+        return getattr(module, name)
+    except (ImportError, KeyError, AttributeError):
+        raise ValueError(
+            f"The checkpoint needs {path!r}, which is not part of this crossdomain and was not imported.\n"
+            "If you trust it, import its module first and load again."
+        ) from None
