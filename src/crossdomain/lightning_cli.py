@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Path as ConfigPath
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ModelSummary, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -30,7 +31,7 @@ import crossdomain.networks
 import crossdomain.objectives
 import crossdomain.optimization
 import crossdomain.segmentation  # noqa: F401
-from crossdomain import help_pages, hub, option_checks, serialization
+from crossdomain import help_pages, hub, option_checks, recipes, serialization
 from crossdomain.callbacks import NonFiniteGuard, PlayerSummary, PredictionWriter, Progress, RoundCheckpoint
 from crossdomain.checkpoint_options import check_resumed, expect_channels, flat, options_of_model, shown
 from crossdomain.evaluation import Evaluation
@@ -62,6 +63,14 @@ class ZooParser(LightningArgumentParser):
     def format_help(self, *formatter: Any) -> str:
         """The page that ``--help`` prints."""
         return help_pages.page(self, lambda key: names_below(TOP[key]))
+
+    def parse_path(self, path: str | os.PathLike, *args: Any, **how: Any) -> Namespace:
+        """The options of a recipe; of one with a base, the text that says the same without is parsed in its place."""
+        if not recipes.has_base(path):
+            return super().parse_path(path, *args, **how)
+        whole = recipes.standalone(path)
+        with ConfigPath(path, mode="fr").relative_path_context():
+            return self.parse_string(whole, os.path.basename(path), *args, **how)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """End parsing; jsonargparse makes parsers within parsers, so only :meth:`parse` knows what was given."""
