@@ -219,7 +219,7 @@ def test_a_recipe_of_the_zoo_with_a_base_trains(name, small_data):
 
 def test_an_own_recipe_with_a_base_trains_and_its_config_stands_alone():
     mine = with_base("""\
-model: {init_args: {generator: {init_args: {width: 4}}, pool_size: 5}}
+model: {init_args: {generator: {init_args: {width: 4}}, pool_size: 5, optimizer: {init_args: {lr: 2e-3}}}}
 data: {init_args: {batch_size: 16}}
 """, base="cyclegan")  # fmt: skip
     main(["fit", "--config", mine, "--model.generator.blocks", "1", *QUICK])
@@ -228,6 +228,7 @@ data: {init_args: {batch_size: 16}}
     assert config["model"]["init_args"]["generator"]["init_args"]["width"] == 4
     assert config["model"]["init_args"]["generator"]["init_args"]["blocks"] == 1
     assert config["model"]["init_args"]["generator"]["init_args"]["norm"] == "batch"
+    assert config["model"]["init_args"]["optimizer"]["init_args"]["lr"] == 2e-3  # to YAML alone 2e-3 is text
     assert config["data"]["init_args"]["batch_size"] == 16
     Path(mine).unlink()
     Path("again.yaml").write_text(Path("runs/mine/version_0/config.yaml").read_text())
