@@ -35,8 +35,8 @@ def mean(values):
 def tested(checkpoint, predictor):
     """The data that a method was trained on, and its metrics on the test split, without ``test/``."""
     method = crossdomain.load(checkpoint)
-    splits = (Shapes(split=split, image_size=method.data_spec["image_size"], batch_size=50) for split in "ABC")
-    data = next((data for data in splits if data.roles == method.data_spec["roles"]), None)
+    splits = (Shapes(split=split, image_size=method.spec.image_size, batch_size=50) for split in "ABC")
+    data = next((data for data in splits if data.roles == method.spec.roles), None)
     if data is None:
         raise SystemExit(f"error: {checkpoint!r} was not trained on the split A, B or C of Shapes.")
     evaluation = Evaluation(pictures=0, predictor=predictor, cycle_noise=0)

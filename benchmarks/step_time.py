@@ -49,7 +49,7 @@ class OneBatch(Dataset):
 
 def make_method(recipe, channels, settings):
     """The method of a recipe, with options such as ``generator.blocks=6`` replaced."""
-    config = yaml.safe_load(hub.find_recipe(recipe).read_text())["model"]
+    config = hub.read_recipe(hub.find_recipe(recipe))["model"]
     arguments = config["init_args"]
     for setting in settings:
         *path, last = setting.partition("=")[0].split(".")

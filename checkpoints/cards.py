@@ -11,8 +11,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import crossdomain
 from crossdomain import hub
 from crossdomain.headlines import SIDES, STEMS, headlines
@@ -132,7 +130,7 @@ def tables() -> str:
 
 def _data_options(name: str) -> str:
     """The data of a checkpoint's recipe as options of ``crossdomain compare``; what is drawn depends on the batches."""
-    data = yaml.safe_load(hub.find_recipe(hub.model_info(name)["recipe"]).read_text())["data"]
+    data = hub.read_recipe(hub.find_recipe(hub.model_info(name)["recipe"]))["data"]
     options = [f"--data.{key} {value}" for key, value in data["init_args"].items()]
     return " ".join([f"--data {data['class_path']}", *options])
 

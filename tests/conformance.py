@@ -95,7 +95,7 @@ class Guided(Method):
     """The output takes its second channel from a guide of the other domain (the shape of RIFT)."""
 
     directions = ("a2b", "b2a")
-    guided = True
+    guide = "required"
 
     def __init__(self, channels_a: int, channels_b: int | None = None, **options):
         super().__init__(channels_a, channels_b, **options)

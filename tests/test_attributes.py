@@ -266,7 +266,7 @@ class Known(Method):
     """Translates by the truth, or gives back the input or the guide."""
 
     directions = ("a2b", "b2a")
-    guided = True
+    guide = "required"
 
     def __init__(self, channels_a: int, channels_b: int | None = None, answer: str = "truth", **options):
         super().__init__(channels_a, channels_b, **options)
@@ -282,7 +282,7 @@ class Known(Method):
         if self.answer != "truth":
             return {"input": images, "guide": guide}[self.answer]
         (lookup,) = self.lookup
-        shared = torch.tensor([role == "shared" for role in lookup.data_spec["roles"].values()])
+        shared = torch.tensor([role == "shared" for role in lookup.spec.roles.values()])
         seen = [lookup.predict_attributes(shown) for shown in (images, guide)]
         return render(torch.where(shared, *seen).long(), images.shape[-1]).float() / 127.5 - 1
 
@@ -291,7 +291,7 @@ class Optional(Known):
     """The same, of a method that can do without a guide and is then wrong."""
 
     guided = False
-    accepts_guide = True
+    guide = "optional"
 
     def _translate(self, images, direction, guide, noise):
         return torch.zeros_like(images) if guide is None else super()._translate(images, direction, guide, noise)
@@ -413,7 +413,7 @@ def test_older_checkpoints_know_no_attributes(dots_predictor, tmp_path, trainer)
     checkpoint = serialization.read(dots_predictor[0])
     assert checkpoint["crossdomain"].pop("attributes") == Dots.attributes
     assert checkpoint["crossdomain"].pop("roles") == Dots.roles
-    assert serialization.rebuild(checkpoint).data_spec["attributes"] is None
+    assert serialization.rebuild(checkpoint).spec.attributes is None
     torch.save(checkpoint, tmp_path / "older.ckpt")
     (metrics,) = trainer().validate(predictor(), Dots(), ckpt_path=tmp_path / "older.ckpt", verbose=False)
     assert "val/accuracy_grey_a" in metrics  # the data's attributes are used

@@ -166,7 +166,7 @@ def test_temperature_is_exact_where_the_volume_does_not_change():
 
 def test_grid_has_real_images_and_samples_at_three_temperatures():
     method = make()
-    method.data_spec["image_size"] = 8
+    method.spec.image_size = 8
     grid = Evaluation(pictures=3).grid(method, batch())
     assert grid.shape == (3, 4 * 51, 150 + 3 * 51)
     cold, warm = grid[:, 51:99, 150:], grid[:, 153:201, 150:]

@@ -268,7 +268,7 @@ def test_deep_images_of_many_channels_go_through_training_and_prediction(channel
     generator = partial(UNetGenerator, width=4, levels=3)
     method = Pix2Pix(channels, generator=generator, critic=partial(PatchCritic, width=4, layers=1, norm="batch"))
     trainer().fit(method, data)
-    assert method.data_spec["levels"] == top + 1
+    assert method.spec.levels == top + 1
     trainer(callbacks=[PredictionWriter(str(tmp_path / "out"))]).predict(method, data)
     written = read_image(tmp_path / "out" / "a2b" / "scene1.tif")
     assert written.shape == (channels, 21, 18)

@@ -4,7 +4,6 @@ import platform
 
 import pytest
 import torch
-import yaml
 
 from crossdomain import hub
 from crossdomain.commands.lightning import run
@@ -58,7 +57,7 @@ def test_other_devices_train_in_float32():
 
 @pytest.mark.parametrize("recipe", sorted(hub.list_recipes()))
 def test_no_recipe_names_a_precision(recipe):
-    assert "precision" not in yaml.safe_load(hub.find_recipe(recipe).read_text()).get("trainer", {})
+    assert "precision" not in hub.read_recipe(hub.find_recipe(recipe)).get("trainer", {})
 
 
 QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", "--trainer.limit_val_batches", "0",

@@ -305,7 +305,7 @@ def test_segmenters_that_do_not_fit_are_refused(segmenter, trainer, tmp_path):
 def test_older_checkpoints_know_no_palette(segmenter, tmp_path, trainer):
     checkpoint = serialization.read(segmenter[0])
     assert checkpoint["crossdomain"].pop("palette") == Stripes.palette
-    assert serialization.rebuild(checkpoint).data_spec["palette"] is None
+    assert serialization.rebuild(checkpoint).spec.palette is None
     torch.save(checkpoint, tmp_path / "older.ckpt")
     method = DomainSegmenter(3, classes=3, network=NETWORK)
     (metrics,) = trainer().validate(method, Stripes(), ckpt_path=tmp_path / "older.ckpt", verbose=False)

@@ -58,7 +58,7 @@ def test_method_made_in_python_is_rebuilt_with_nothing_else_at_hand(saved):
     assert again.objective.critic_scale == 0.5
     images = 2 * torch.rand(2, 1, 16, 16) - 1
     assert torch.equal(again.translate(images, "a2b"), method.eval().translate(images, "a2b"))
-    assert again.data_spec["domains"] == ["digits", "photocopies"]
+    assert again.spec.domains == ["digits", "photocopies"]
 
 
 def test_lightnings_own_loading_works_too(saved):

@@ -1,8 +1,9 @@
-"""Checks of arguments that many classes share, and what they raised."""
+"""Checks of arguments that many classes share, and what messages say of them."""
 
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 
 
@@ -41,3 +42,13 @@ def reason(error: Exception) -> Exception:
     while "Union subtypes" in str(error) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     return error
+
+
+def near(name: str, choices: list[str], count: int = 3, within: str = "", otherwise: str = "none, see --help") -> str:
+    """The choices nearest to ``name``, for an error message; all of them when none is near and they are few.
+
+    What they all lie ``within`` is put before each; where none is near and they are many, ``otherwise`` is said.
+    """
+    close = get_close_matches(name, choices, count, cutoff=0.5)
+    shown = close or (sorted(choices) if len(choices) <= 8 else [])
+    return ", ".join(within + choice for choice in shown) or otherwise

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import takewhile
 from typing import NoReturn
 
-from crossdomain import __version__, hub
+from crossdomain import __version__, hub, recipes
 from crossdomain.checks import reason
 from crossdomain.headlines import headlines
 
@@ -165,6 +165,10 @@ def _list(options: argparse.Namespace) -> None:
     _print_groups("\nCheckpoints by data: crossdomain.load(NAME), or --ckpt_path NAME", checkpoints, ", ")
 
 
+def _show(options: argparse.Namespace) -> None:
+    print(recipes.standalone(hub.find_recipe(options.recipe)), end="")
+
+
 def _adapt(options: argparse.Namespace) -> None:
     recipe = hub.find_recipe(options.config)
     from crossdomain.commands.adapt import adapt
@@ -304,11 +308,14 @@ class _Parser(argparse.ArgumentParser):
 
 
 def crossdomain(args: list[str] | None = None) -> None:
-    """The ``crossdomain`` command: list, translate, compare, adapt, embed, look after data, exchange weights."""
+    """The ``crossdomain`` command: list, show, translate, compare, adapt, embed, look after data, exchange weights."""
     parser = _Parser("crossdomain", description="A model zoo for moving images between domains.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="show recipes by method and checkpoints by data").set_defaults(action=_list)
+    show = commands.add_parser("show", help="print a recipe whole, with what it takes from its base")
+    show.add_argument("recipe", help="a name of the zoo, or the path of a YAML file")
+    show.set_defaults(action=_show)
     adapt = commands.add_parser("adapt", help="train a method and three classifiers, and print the adaptation table")
     adapt.add_argument("--config", default="alignflow", help="the method's recipe (default: alignflow)")
     adapt.add_argument("--seed", type=int, default=0, help="seed of all four trainings (default: 0)")

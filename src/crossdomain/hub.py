@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+
+from crossdomain.checks import near as near
+from crossdomain.recipes import find_recipe as find_recipe
+from crossdomain.recipes import list_recipes as list_recipes
+from crossdomain.recipes import read_recipe as read_recipe
 
 if TYPE_CHECKING:
     import torch
@@ -28,90 +32,6 @@ OFFLINE = "CROSSDOMAIN_OFFLINE"
 
 def _folder(package: str) -> Path:
     return Path(str(resources.files(f"crossdomain.{package}")))
-
-
-def near(name: str, choices: list[str], count: int = 3, within: str = "", otherwise: str = "none, see --help") -> str:
-    """The choices nearest to ``name``, for an error message; all of them when none is near and they are few.
-
-    What they all lie ``within`` is put before each; where none is near and they are many, ``otherwise`` is said.
-    """
-    close = get_close_matches(name, choices, count, cutoff=0.5)
-    shown = close or (sorted(choices) if len(choices) <= 8 else [])
-    return ", ".join(within + choice for choice in shown) or otherwise
-
-
-# --- recipes ---------------------------------------------------------------------------------------------------
-
-
-def list_recipes() -> dict[str, str]:
-    """The shipped recipes: name to the first line of the file, a comment that says what it does."""
-    files = sorted(_folder("zoo").glob("*.yaml"))
-    return {file.stem: file.read_text().partition("\n")[0].lstrip("# ") for file in files}
-
-
-class _Recipe(yaml.SafeLoader):
-    """YAML in which no key stands twice: of two alike, the first would be lost without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def read_recipe(path: str | os.PathLike) -> dict[str, Any]:
-    """What a recipe's file says.
-
-    Raises:
-        ValueError: it is no YAML, or no options by name; names the file and, where that can be told, the line.
-    """
-    try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Recipe)
-    except UnicodeDecodeError:
-        raise ValueError(
-            f"The recipe {str(path)!r} is no text.\nExpected a YAML file with model, data and trainer."
-        ) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        if "'\\t'" in what:
-            what = "a tab indents it, and YAML takes spaces alone"
-        raise ValueError(f"The recipe {str(path)!r} is no YAML{line}: {what}.") from None
-    if not isinstance(content, dict):
-        kind = "is empty" if content is None else f"holds a {type(content).__name__}"
-        raise ValueError(
-            f"The recipe {str(path)!r} {kind}.\nExpected options by name, such as model, data and trainer."
-        )
-    return content
-
-
-def find_recipe(name: str) -> Path:
-    """The file of a recipe: the path itself where it exists, else the shipped recipe of that name.
-
-    Args:
-        name: a path, ``zoo/alignflow.yaml`` or ``alignflow``.
-
-    Raises:
-        FileNotFoundError: neither exists; names the nearest recipes.
-        ValueError: the file is no recipe.
-    """
-    if Path(name).is_file():
-        read_recipe(name)
-        return Path(name)
-    if Path(name).is_dir() and name:
-        raise IsADirectoryError(f"The recipe {name!r} is a folder, expected a YAML file.")
-    parts = Path(name).parts
-    if len(parts) == 1 or (len(parts) == 2 and parts[0] == "zoo"):
-        shipped = _folder("zoo") / f"{Path(name).stem}.yaml"
-        if shipped.is_file():
-            return shipped
-    nearest = near(Path(name).stem, list(list_recipes()), otherwise="none, see crossdomain list")
-    raise FileNotFoundError(f"There is no recipe {name!r}, neither on disk nor in the zoo.\nNearest there: {nearest}.")
 
 
 # --- checkpoints -----------------------------------------------------------------------------------------------

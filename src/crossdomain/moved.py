@@ -38,6 +38,13 @@ FUNCTIONS = {
 """Functions of version 0.1 that stood in files of methods."""
 
 
+def current(path: str) -> str:
+    """Today's path of what was written as ``path`` by this version or an earlier one."""
+    path = FUNCTIONS.get(path, path)
+    module, _, name = path.rpartition(".")
+    return f"{MODULES[module]}.{name}" if module in MODULES else path
+
+
 class _MovedModules(MetaPathFinder, Loader):
     """Imports today's module where a program asks for the one of an earlier version, and says so."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import Path as ConfigPath
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ModelSummary, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -27,13 +28,14 @@ import crossdomain.losses
 import crossdomain.methods
 import crossdomain.networks
 import crossdomain.optimization  # noqa: F401
-from crossdomain import hub, serialization
+from crossdomain import hub, recipes, serialization
 from crossdomain.callbacks import NonFiniteGuard, PlayerSummary, PredictionWriter, Progress, RoundCheckpoint
 from crossdomain.commands import help_pages, option_checks
 from crossdomain.commands.checkpoint_options import check_resumed, expect_channels, flat, options_of_model, shown
 from crossdomain.commands.errors import TOP, Given, explain, names_below
 from crossdomain.commands.run_logs import ConfigBesideLogs, RunLogger, quieten
 from crossdomain.evaluation import Evaluation
+from crossdomain.moved import current
 from crossdomain.precision import device_of, native_precision
 
 CHECKPOINT_KEYS = ("ckpt_path", "translator", "semantic_classifier", "judge_a", "judge_b", "segmenter", "predictor")
@@ -60,6 +62,14 @@ class ZooParser(LightningArgumentParser):
     def format_help(self, *formatter: Any) -> str:
         """The page that ``--help`` prints."""
         return help_pages.page(self, lambda key: names_below(TOP[key]))
+
+    def parse_path(self, path: str | os.PathLike, *args: Any, **how: Any) -> Namespace:
+        """The options of a recipe; where it leans on others, the text that says the same by itself takes its place."""
+        if recipes.is_whole(path):
+            return super().parse_path(path, *args, **how)
+        whole = recipes.standalone(path)
+        with ConfigPath(path, mode="fr").relative_path_context():
+            return self.parse_string(whole, os.path.basename(path), *args, **how)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """End parsing; jsonargparse makes parsers within parsers, so only :meth:`parse` knows what was given."""
@@ -140,6 +150,7 @@ class ZooCLI(LightningCLI):
         args = [
             re.sub(r"^(--[\w.]+=)?ReduceLROnPlateau$", r"\1torch.optim.lr_scheduler.ReduceLROnPlateau", a) for a in args
         ]
+        args = ["=".join(map(current, arg.split("=", 1))) for arg in args]
         self.args = args
         self.resumed: dict[str, Any] | None = None
         self.config = parser.parse(args)

@@ -10,7 +10,7 @@ A checkpoint is Lightning's, readable with ``weights_only=True``. Two of its ent
   and for each process the random states and image pools.
 """
 
-from crossdomain.serialization.names import class_path, current, resolve
+from crossdomain.serialization.names import class_path, resolve
 from crossdomain.serialization.plain import complete, complete_arguments, parameters, to_plain
 from crossdomain.serialization.random_state import kept_randomness, random_state, set_random_state
 from crossdomain.serialization.reading import arguments, load, read, read_plain, rebuild
@@ -27,7 +27,6 @@ __all__ = [
     "class_path",
     "complete",
     "complete_arguments",
-    "current",
     "export",
     "header",
     "kept_randomness",

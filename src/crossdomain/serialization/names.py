@@ -6,7 +6,7 @@ import importlib
 import sys
 from typing import Any
 
-from crossdomain.moved import FUNCTIONS, MODULES
+from crossdomain.moved import current
 
 # Classes below these packages may be imported on a checkpoint's word; any other must have been imported already.
 _TRUSTED = ("crossdomain", "torch.optim", "torch.nn")
@@ -28,13 +28,6 @@ def class_path(thing: Any) -> str:
         if thing.__name__ in getattr(module, "__all__", ()) and getattr(module, thing.__name__, None) is thing:
             return f"{package}.{thing.__name__}"
     return path
-
-
-def current(path: str) -> str:
-    """Today's path of what was written as ``path`` by this version or an earlier one."""
-    path = FUNCTIONS.get(path, path)
-    module, _, name = path.rpartition(".")
-    return f"{MODULES[module]}.{name}" if module in MODULES else path
 
 
 def resolve(path: str) -> Any:

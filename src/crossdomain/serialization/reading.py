@@ -17,7 +17,8 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import instantiate_module
 
 from crossdomain.checks import reason
-from crossdomain.serialization.names import current, resolve
+from crossdomain.moved import current
+from crossdomain.serialization.names import resolve
 from crossdomain.serialization.plain import parameters
 from crossdomain.serialization.writing import FORMAT
 
