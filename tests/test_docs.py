@@ -1,11 +1,13 @@
 """Pages of the docs: tables of options as the code has them, links that lead somewhere, versions that agree."""
 
+import configparser
 import importlib.util
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typing_extensions import TypedDict, Unpack
 
 from crossdomain import methods
@@ -168,3 +170,38 @@ def test_nothing_names_a_page_that_is_gone():
     for path in [*PAGES, *sources]:
         for named in re.findall(r"\bdocs/[\w/]+\.md\b", path.read_text()):
             assert (ROOT / named).is_file() or "NAME" in named, f"{path.name} names {named}"
+
+
+# --- versions and papers ---------------------------------------------------------------------------------------
+
+
+def citation():
+    return yaml.safe_load((ROOT / "CITATION.cff").read_text())
+
+
+def test_one_version_everywhere():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    version = setup["metadata"]["version"]
+    assert citation()["version"] == version
+    latest = re.search(r"^## \[(.+?)\] - (.+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)
+    assert latest[1] == version
+    assert latest[2] == "unreleased" or re.fullmatch(r"\d{4}-\d\d-\d\d", latest[2])
+
+
+def test_citation_names_the_papers_of_the_methods():
+    cited = citation()
+    assert cited["cff-version"] == "1.2.0"
+    assert {"message", "title", "authors", "abstract", "keywords", "license"} <= cited.keys()
+    numbers = [re.search(r"\d{4}\.\d{5}", reference["url"])[0] for reference in cited["references"]]
+    for reference, number in zip(cited["references"], numbers, strict=True):
+        assert reference["identifiers"] == [{"type": "other", "value": f"arXiv:{number}"}]
+        assert {"type", "title", "authors", "year"} <= reference.keys()
+    # A method's docstring names its own paper first.
+    expected = {re.search(r"arXiv (\d{4}\.\d{5})", getattr(methods, name).__doc__)[1] for name in methods.__all__}
+    assert sorted(numbers) == sorted(expected)
+
+
+def test_changelog_has_the_known_sections_alone():
+    sections = re.findall(r"^### (.+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)
+    assert set(sections) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
