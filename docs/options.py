@@ -1,4 +1,6 @@
-"""The tables of options at the end of the pages in ``docs/methods``: from signatures, described by the docstrings.
+"""What the docs take from the code: tables of options, on the pages of ``docs/methods``, and lists of methods.
+
+Options are those of the signatures, described by the docstrings; what a method is in a line is the first of its module.
 
 python docs/options.py            # writes them anew
 python docs/options.py --check    # fails, and names the pages, where they are out of date
@@ -14,15 +16,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
-from crossdomain import methods, serialization
+from crossdomain import hub, methods, serialization
 from crossdomain.adaptation import DomainClassifier
 from crossdomain.attributes import AttributePredictor
 from crossdomain.autoencoder import SharedAutoencoder
 from crossdomain.segmentation import DomainSegmenter
 
-FOLDER = Path(__file__).parent / "methods"
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "methods"
 COMPANIONS = (DomainClassifier, AttributePredictor, DomainSegmenter, SharedAutoencoder)
 BEGIN, END = "<!-- options: begin -->", "<!-- options: end -->"
+LIST_BEGIN, LIST_END = "<!-- methods: begin -->", "<!-- methods: end -->"
 REQUIRED = inspect.Parameter.empty
 
 
@@ -161,24 +165,62 @@ def with_tables(text: str, classes: list[type]) -> str:
     Raises:
         ValueError: the page has no place for them.
     """
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"The page of {classes[0].__name__} needs one line {BEGIN} and one line {END}.")
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n{block(classes)}\n{END}{rest.partition(END)[2]}"
+    return _between(text, BEGIN, END, block(classes))
+
+
+def _between(text: str, begin: str, end: str, content: str) -> str:
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"The page {text.splitlines()[0]!r} needs one line {begin} and one line {end}.")
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n{content}\n{end}{rest.partition(end)[2]}"
+
+
+def methods_list() -> str:
+    """The methods, one line each, for the index of their pages."""
+    return "\n".join(f"- [{title}]({path.name}): {what}" for path, title, what, _ in _methods())
+
+
+def methods_table() -> str:
+    """The methods, their papers and their checkpoints, for the README."""
+    lines = ["| method | | paper | trained here |", "|---|---|---|---|"]
+    for path, title, what, cls in _methods():
+        paper = re.search(r"arXiv (\d{4}\.\d{4,5})", cls.__doc__ or "")
+        cited = f"[{paper[1]}](https://arxiv.org/abs/{paper[1]})" if paper else ""
+        names = [name for name in hub.list_models() if hub.model_info(name)["method"] == cls.__name__]
+        trained = ", ".join(f"[`{name}`](docs/zoo/{name}.md)" for name in names) or "no checkpoint"
+        lines.append(f"| [{title}](docs/methods/{path.name}) | {what} | {cited} | {trained} |")
+    return "\n".join(lines)
+
+
+def _methods() -> Iterator[tuple[Path, str, str, type]]:
+    """Of each method its page, the page's title, what it is in a line, and its class."""
+    for path, (cls, *_) in sorted(pages(), key=lambda page: page[0].name):
+        if cls.__name__ in methods.__all__:
+            title = path.read_text().splitlines()[0].removeprefix("# ")
+            what = (sys.modules[cls.__module__].__doc__ or "").splitlines()[0]
+            yield path, title, what.removeprefix(f"{title}: ").rstrip("."), cls
+
+
+LISTS = {FOLDER / "README.md": methods_list, ROOT / "README.md": methods_table}
+
+
+def files() -> Iterator[tuple[Path, str]]:
+    """Each file that holds something of the code's, and the text that it should have."""
+    for path, classes in pages():
+        yield path, with_tables(path.read_text(), classes)
+    for path, content in LISTS.items():
+        yield path, _between(path.read_text(), LIST_BEGIN, LIST_END, content())
 
 
 def main() -> int:
-    """Write the tables, or with ``--check`` compare them; returns how many pages were out of date under ``--check``."""
-    stale = []
-    for path, classes in pages():
-        text = path.read_text()
-        if text != (fresh := with_tables(text, classes)):
-            stale.append(path.name)
-            if "--check" not in sys.argv[1:]:
-                path.write_text(fresh)
-    if "--check" in sys.argv[1:] and stale:
-        print(f"out of date: {', '.join(stale)}\nrun `python docs/options.py`", file=sys.stderr)
-        return 1
+    """Write what is out of date, or with ``--check`` name it; returns the status of the command."""
+    stale = {path: text for path, text in files() if path.read_text() != text}
+    if "--check" in sys.argv[1:]:
+        if stale:
+            print(f"out of date: {', '.join(map(str, stale))}\nrun `python docs/options.py`", file=sys.stderr)
+        return int(bool(stale))
+    for path, text in stale.items():
+        path.write_text(text)
     return 0
 
 

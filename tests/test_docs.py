@@ -25,10 +25,19 @@ _spec.loader.exec_module(options)
 # --- options ---------------------------------------------------------------------------------------------------
 
 
-def test_tables_of_options_are_current():
-    for path, classes in options.pages():
-        text = path.read_text()
-        assert text == options.with_tables(text, classes), "run `python docs/options.py`"
+def test_what_comes_from_the_code_is_current():
+    for path, text in options.files():
+        assert path.read_text() == text, "run `python docs/options.py`"
+
+
+def test_the_readme_lists_the_methods():
+    rows = options.methods_table().splitlines()[2:]
+    assert len(rows) == len(methods.__all__)
+    assert (
+        "| [AlignFlow](docs/methods/alignflow.md) | two flows that share one latent space "
+        "| [1905.12892](https://arxiv.org/abs/1905.12892) | [`alignflow-digits`](docs/zoo/alignflow-digits.md) |"
+    ) in rows
+    assert any(row.startswith("| [MUNIT]") and row.endswith("| no checkpoint |") for row in rows)
 
 
 def test_every_method_has_a_page_and_every_page_is_listed():
@@ -121,6 +130,7 @@ def test_a_stale_table_is_found(tmp_path, monkeypatch, capsys):
     page = tmp_path / "untyped.md"
     page.write_text(f"# Untyped\n\n{options.BEGIN}\nold\n{options.END}\nafter\n")
     monkeypatch.setattr(options, "pages", lambda: [(page, [Untyped])])
+    monkeypatch.setattr(options, "LISTS", {})
     monkeypatch.setattr("sys.argv", ["options.py", "--check"])
     assert options.main() == 1
     assert "untyped.md" in capsys.readouterr().err
@@ -197,9 +207,9 @@ def test_citation_names_the_papers_of_the_methods():
     for reference, number in zip(cited["references"], numbers, strict=True):
         assert reference["identifiers"] == [{"type": "other", "value": f"arXiv:{number}"}]
         assert {"type", "title", "authors", "year"} <= reference.keys()
-    # A method's docstring names its own paper first.
-    expected = {re.search(r"arXiv (\d{4}\.\d{5})", getattr(methods, name).__doc__)[1] for name in methods.__all__}
-    assert sorted(numbers) == sorted(expected)
+    docstrings = " ".join(getattr(methods, name).__doc__ for name in methods.__all__)
+    assert len(set(numbers)) == len(numbers) >= 10
+    assert set(numbers) <= set(re.findall(r"arXiv (\d{4}\.\d{5})", docstrings))
 
 
 def test_changelog_has_the_known_sections_alone():
