@@ -5,7 +5,7 @@ the test splits (a MNIST, b USPS):
 
 - judged: accuracy of a classifier of the target domain on translated images;
 - adapted: accuracy on the target domain of a classifier trained on translated images;
-- the cycle's mean absolute error, RH and SN (docs/methods.md), where a method goes both ways;
+- the cycle's mean absolute error, RH and SN (docs/cycles.md), where a method goes both ways;
 - seconds of training per 1,000 images of each domain: bare rounds of all methods, timed turn about in one process,
   since trainings at different times cannot be compared. One-sided methods train each direction by itself.
 

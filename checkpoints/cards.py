@@ -90,14 +90,14 @@ def card(name: str) -> str:
     lines += [f"| `{tag}` | {value:.4g} |" for tag, value in entry["metrics"].items()]
     lines += ["", f"    lightning test --config {recipe} --ckpt_path {name}", ""]
     lines += [
-        "What the tags mean: [metrics](../methods.md).",
+        "What the tags mean: [metrics](../metrics.md).",
         "",
         f"![The val split in training]({files['curves'].name})",
     ]
     lines += ["", "## Notes and limits", "", entry["notes"]]
     lines += ["", "## Training", "", "| | |", "|---|---|"]
     rows = {
-        "method": f"[{entry['method']}](../methods.md#{entry['method'].lower()})",
+        "method": f"[{entry['method']}](../methods/{entry['method'].lower()}.md)",
         "recipe": f"`{recipe}`, seed {entry['seed']}",
         "budget": entry["budget"],
         "hardware": entry["hardware"],

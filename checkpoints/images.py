@@ -5,7 +5,7 @@
 
 Pages of TensorBoard need Chromium and the extra ``[browser]``. Each picture says in its metadata which weights and
 figures it was made of, so that a test can tell when the zoo has others. The remaining pictures of the folder belong to
-experiments of ``docs/methods.md``, whose tables are of the same runs: :data:`EXPERIMENTS` says what they show.
+experiments of ``docs/experiments``, whose tables are of the same runs: :data:`EXPERIMENTS` says what they show.
 """
 
 from __future__ import annotations

@@ -26,10 +26,9 @@ def test_every_picture_is_made_or_of_an_experiment():
 
 
 def test_docs_show_every_picture_and_no_other():
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-    shown = {
-        match for page in pages for match in re.findall(r"\]\((?:docs/)?images/(\w[\w-]*)\.png\)", page.read_text())
-    }
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    picture = re.compile(r"\]\((?:docs/|\.\./)?images/(\w[\w-]*)\.png\)")
+    shown = {match for page in pages for match in picture.findall(page.read_text())}
     assert shown == {*images.PICTURES, *images.EXPERIMENTS}
 
 
