@@ -76,7 +76,10 @@ def test_each_player_moves_its_own_networks_alone(trainer, snapshot):
 
 
 def test_identity_term_needs_equal_channels_and_can_be_left_out():
-    with pytest.raises(ValueError, match=r"equal channels, but they have 1 and 3.\nSet model.identity_weight to 0"):
+    with pytest.raises(
+        ValueError,
+        match=r"have 1 and 3 channels, but the identity term needs equal ones.\nSet model.identity_weight to 0",
+    ):
         CycleGAN(1, 3, generator=GENERATOR, critic=CRITIC)
     method = CycleGAN(1, 3, generator=GENERATOR, critic=CRITIC, identity_weight=0.0)
     batch = {"a": torch.rand(2, 1, 16, 16), "b": torch.rand(2, 3, 16, 16)}
@@ -120,5 +123,5 @@ def test_networks_of_the_paper():
     method = CycleGAN(3)
     sizes = {n: sum(p.numel() for p in getattr(method, n).parameters()) for n in ("a2b", "b2a", "critic_a", "critic_b")}
     assert sizes == {"a2b": 11_378_179, "b2a": 11_378_179, "critic_a": 2_764_737, "critic_b": 2_764_737}
-    assert (*method.cycle_weights.values(), method.identity_weight) == (10, 10, 0.5)
+    assert (*method.cycles.weights.values(), method.identity_weight) == (10, 10, 0.5)
     assert method.pool_a.size == 50

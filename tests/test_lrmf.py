@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -23,7 +24,7 @@ DENSITY = partial(FlowDensity, flow=partial(VectorFlow, steps=2, width=8))
 def gaussian(channels, **options):
     """In float64, and not the identity."""
     method = LRMF(channels, flow=AffineFlow, density=GaussianDensity, **options).double()
-    method.spec.levels = None
+    method.spec = replace(method.spec, levels=None)
     for p in method.flow.parameters():
         p.data += 0.3 * torch.randn_like(p)
     return method
@@ -92,7 +93,7 @@ def test_flows_back_to_back_start_as_the_identity():
 def test_terms_by_hand_in_one_dimension():
     """T(x) = s (x + t), Gaussians with scalars of their own."""
     method = LRMF(1, flow=AffineFlow, density=GaussianDensity)
-    method.spec.levels = None
+    method.spec = replace(method.spec, levels=None)
     method.flow.shift.data.fill_(0.5)
     method.flow.log_diagonal.data.fill_(math.log(3.0))
     for density, mean, deviation in (
@@ -152,7 +153,7 @@ def test_zero_exactly_when_moments_match():
 
 def test_identical_domains_and_equal_densities_have_gaps_of_exactly_zero():
     method = LRMF(2, flow=FLOW, density=DENSITY)
-    method.spec.levels = None
+    method.spec = replace(method.spec, levels=None)
     for p in method.shared.parameters():
         p.data += 0.1 * torch.randn_like(p)
     for private in (method.private_a, method.private_b):
@@ -165,7 +166,7 @@ def test_identical_domains_and_equal_densities_have_gaps_of_exactly_zero():
 def test_optimal_critic_in_closed_form():
     """D = p / (p + q) for p = T[P_A]; with the best shared density, (p + q) / 2, LRMF is this critic's GAN."""
     method = LRMF(1, flow=AffineFlow, density=MixtureDensity).double()
-    method.spec.levels = None
+    method.spec = replace(method.spec, levels=None)
     method.flow.shift.data.fill_(0.25)
     method.flow.log_diagonal.data.fill_(math.log(2.0))
     parts = {"private_a": ((0.0, 0.5),) * 2, "private_b": ((1.5, 0.8),) * 2, "shared": ((0.5, 1.0), (1.5, 0.8))}
@@ -220,7 +221,7 @@ def test_gradient_vanishes_as_the_exponential_of_a_square():
 def test_who_moves_what(trainer, tensors, snapshot):
     """One round of plain gradient descent: each player by its own gradient, and no others."""
     method = LRMF(2, flow=FLOW, density=DENSITY, optimizer=partial(torch.optim.SGD, lr=0.1))
-    method.spec.levels = None
+    method.spec = replace(method.spec, levels=None)
     method.prepare = lambda loader: None
     for p in method.parameters():
         p.data += 0.1 * torch.randn_like(p)

@@ -514,7 +514,7 @@ def test_penalty_is_in_the_critics_loss_and_update(name, trainer, pairs):
     if name == "CycleGAN":
         judged = [(batch[d], out[f"pooled_{d}"]) for d in (n[-1] for n in method.players["critic"])]
     else:
-        x, y = method.pair(batch)
+        x, y = method.pairs.of(batch)
         judged = [(torch.cat([x, y], 1), torch.cat([x, out["fake"]], 1))]
     trained = [method.get_submodule(name) for name in method.players["critic"]]
     for critic, after, (real, fake) in zip(seen["before"], trained, judged, strict=True):

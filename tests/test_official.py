@@ -154,8 +154,8 @@ def test_pix2pix_gives_the_official_outputs_and_goes_back(name, images, sizes, t
     x, y = unit(reference[images]), unit(reference["y"])
     same([method.generator(x)], [stored["running" if "running" in stored else "output"]])
     if "logits" in stored:
-        assert method.conditional == (name != "resnet_none")
-        same([method.critic(method.shown(unit(reference["x"]), y))], [stored["logits"]])
+        assert method.pairs.conditional == (name != "resnet_none")
+        same([method.critic(method.pairs.shown(unit(reference["x"]), y))], [stored["logits"]])
     assert method.multimodal == (name != "resnet_none")  # dropout is on, as in the official test, where there is any
     expected = {"D": method.critic.state_dict(), **networks}
     expected["G"] = without_stale(networks["G"]) if name == "unet_instance" else networks["G"]
@@ -232,7 +232,7 @@ def test_bicyclegan_gives_the_official_outputs_and_goes_back(g, e, sizes, tmp_pa
     networks = {"G": nets[g], "E": nets[e], "D": nets["D"], "D2": nets["D2"]}
     method = import_official(save(tmp_path, networks, "maps"), "bicyclegan")
     assert isinstance(method, BiCycleGAN)
-    assert (method.latent, method.channels, method.conditional) == (3, {"a": 2, "b": 3}, False)
+    assert (method.latent, method.channels, method.pairs.conditional) == (3, {"a": 2, "b": 3}, False)
     assert sizes.items() <= method.hparams["generator"]["init_args"].items()
     same([method.generator(x, z)], [outputs[g]])
     same(method.encoder(y), outputs[e])

@@ -166,9 +166,9 @@ def test_what_weighs_nothing_is_not_computed(options, images_in, calls):
 
 def test_joined_passes_are_those_that_were_run_alone():
     method, x, style = make(cycle_noise=0.0, style_noise=TINY), images(3), torch.rand(3, 1, 16, 16)
-    joined = method.passes("a2b", {"read": (x["a"], None), "go": (x["b"], style)})
+    joined = method.styles.passes("a2b", {"read": (x["a"], None), "go": (x["b"], style)})
     for name, pair in {"read": (x["a"], None), "go": (x["b"], style)}.items():
-        for one, other in zip(joined[name], method.passes("a2b", {"alone": pair})["alone"], strict=True):
+        for one, other in zip(joined[name], method.styles.passes("a2b", {"alone": pair})["alone"], strict=True):
             torch.testing.assert_close(one, other)
 
 
@@ -238,7 +238,7 @@ def test_a_checkpoint_rebuilds_it(trainer, tmp_path):
     first, second = (m.eval().translate(batch["b"], "b2a", guide=batch["a"]) for m in (method, again))
     assert torch.equal(first, second)
     assert again.weights == method.weights
-    assert again.cycle_noise == 0.3
+    assert again.styles.image_noise == 0.3
 
 
 def test_guides_that_do_not_fit_are_refused():
@@ -259,7 +259,10 @@ def test_guides_that_do_not_fit_are_refused():
     [
         ({"style_noise": 0.0}, r"without noise.\nSet model.style_noise above 0"),
         ({"style_noise": -1.0}, "style_noise is -1.0, but has to be at least 0"),
-        ({"channels_b": 1}, r"equal channels, but they have 3 and 1.\nSet model.identity_weight to 0"),
+        (
+            {"channels_b": 1},
+            r"have 3 and 1 channels, but the identity term needs equal ones.\nSet model.identity_weight to 0",
+        ),
         ({"cycle_weight_a": 0.0}, "defend cycles"),
         ({"capacity_norm": "l1"}, "'squared' or 'absolute'"),
     ],

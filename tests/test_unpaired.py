@@ -62,7 +62,7 @@ def test_it_moves_the_generator_and_neither_the_classifier_nor_the_checkpoint(na
     run.fit(method, Digits(batch_size=8))
     assert set(terms[0]) == {"semantic_a", "semantic_b"}
     assert any(not torch.equal(p, before[n]) for n, p in method.named_parameters())
-    loaded = method._classifier[0]
+    loaded = method.semantic.classifier.on()
     for p, q in zip(loaded.parameters(), judge.parameters(), strict=True):
         assert torch.equal(p, q)
         assert not p.requires_grad
