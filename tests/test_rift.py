@@ -261,7 +261,7 @@ def test_guides_that_do_not_fit_are_refused():
         ({"style_noise": -1.0}, "style_noise is -1.0, but has to be at least 0"),
         (
             {"channels_b": 1},
-            r"have 3 and 1 channels, but the identity term needs equal ones.\nSet model.identity_weight to 0",
+            r"3 and 1 channels, but the identity term needs equal ones.\nSet model.identity_w",
         ),
         ({"cycle_weight_a": 0.0}, "defend cycles"),
         ({"capacity_norm": "l1"}, "'squared' or 'absolute'"),

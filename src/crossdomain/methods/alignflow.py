@@ -51,6 +51,7 @@ class AlignFlow(Method):
     directions = BOTH
     densities = ("a", "b")
     likelihood = "density"
+    objective: Objective
 
     def __init__(
         self,

@@ -60,6 +60,7 @@ class BiCycleGAN(Method):
 
     supervised = True
     multimodal = True
+    objective: Objective
 
     def __init__(
         self,

@@ -67,7 +67,7 @@ class Critics:
 
     def translations(self, generators: Mapping[Direction, nn.Module], batch: Batch) -> dict[str, Tensor]:
         """Translate all domains of a batch: ``fake_b`` and so on; ``pooled_b`` is what the critic will see of them."""
-        out = {}
+        out: dict[str, Tensor] = {}
         for direction, generator in generators.items():
             fake = generator(batch[direction.source])
             out |= {f"fake_{direction.target}": fake, f"pooled_{direction.target}": self.pools[direction.target](fake)}

@@ -71,7 +71,7 @@ class Cycles:
 
     def back(self, generators: Mapping[Direction, nn.Module], out: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Go back from the translations ``fake_b`` and ``fake_a`` to ``cycled_a`` and ``cycled_b``."""
-        cycled = {}
+        cycled: dict[str, Tensor] = {}
         for direction in BOTH:
             if self.weights[direction.source] > 0:
                 between = out[f"fake_{direction.target}"]

@@ -43,6 +43,7 @@ class FlowGAN(Method):
     """
 
     likelihood = "density"
+    objective: Objective
     temperatures = (0.5, 0.7, 1.0)
 
     def __init__(

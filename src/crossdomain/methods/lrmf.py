@@ -50,6 +50,7 @@ class LRMF(Method):
     directions = BOTH
     densities = ("a", "b")
     likelihood = "density"
+    deviation: Tensor
 
     def __init__(
         self,

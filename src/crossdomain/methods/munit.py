@@ -53,6 +53,7 @@ class MUNIT(Method):
     directions = BOTH
     multimodal = True
     guide = "optional"
+    objective: Objective
 
     def __init__(
         self,
@@ -91,7 +92,7 @@ class MUNIT(Method):
         if stage == "fit":
             self.semantic.check()
 
-    def _generator(self, domain: str) -> MUNITGenerator:
+    def _generator(self, domain: str) -> Any:
         return self.get_submodule(f"generator_{domain}")
 
     def _draw(self, n: int) -> Tensor:

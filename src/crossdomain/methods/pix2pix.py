@@ -49,6 +49,7 @@ class Pix2Pix(Method):
     """
 
     supervised = True
+    objective: Objective
 
     def __init__(
         self,

@@ -32,6 +32,8 @@ class RandomTranslation(Method):
     directions = BOTH
     guide = "required"
     multimodal = True
+    memory_a: Tensor
+    remembered: Tensor
 
     def __init__(
         self,

@@ -107,8 +107,8 @@ class RIFT(Method):
         self.semantic = SemanticConsistency(semantic_classifier, semantic_weight, self.channels)
         self.styles = StyleChannel(add_generators(self, generator), cycle_noise, style_noise)
         self.critics = Critics(self, critic, self.objective, pool_size, feature_share)
-        weights = {"a": cycle_weight_a, "b": cycle_weight_b}
-        self.cycles = Cycles(self, critic, self.objective, weights, cycle_noise, guess_weight)
+        there_and_back = {"a": cycle_weight_a, "b": cycle_weight_b}
+        self.cycles = Cycles(self, critic, self.objective, there_and_back, cycle_noise, guess_weight)
         self.players = {"generator": self.directions, "critic": self.critics.names + self.cycles.names}
         self.code_noise = style_noise
         self.test_noise = self.multimodal = test_noise
