@@ -7,9 +7,12 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import LightningDataModule
 from scipy.stats import logistic
 from torch import nn
+from torch.utils.data import DataLoader
 
+from crossdomain import serialization
 from crossdomain.datamodules import Digits
 from crossdomain.evaluation import Evaluation
 from crossdomain.flows import NICE, Flow, Glow, ImageFlow, InvertibleConv, RealNVP, dequantize
@@ -119,6 +122,43 @@ def test_the_other_domain_is_not_looked_at(trainer):
         method.translate(torch.zeros(1, 1, 8, 8), "a2b")
     (metrics,) = trainer().validate(make(), Digits(), verbose=False)
     assert set(metrics) == {"val/bits_per_dim_a"}
+
+
+class OneOf(LightningDataModule):
+    """Digits of one domain, or with others beside it that the method does not know."""
+
+    def __init__(self, **domains):
+        super().__init__()
+        self.domains = domains
+
+    def spec(self):
+        channels = [images.shape[1] for images in self.domains.values()]
+        return {"domains": list(self.domains), "channels": channels, "image_size": 8, "levels": 256}
+
+    def train_dataloader(self):
+        return DataLoader([dict(zip("abc", self.domains.values(), strict=False))], batch_size=None)
+
+    val_dataloader = train_dataloader
+
+
+def test_data_of_one_domain_is_enough_and_more_do_not_matter(trainer, tmp_path):
+    digits, other = batch()["a"], torch.zeros(2, 3, 8, 8)
+    for domain, data in (
+        ("a", OneOf(digits=digits)),
+        ("a", OneOf(digits=digits, colours=other, more=other)),
+        ("b", OneOf(colours=other, digits=digits)),
+    ):
+        method = make(*((3, 1) if domain == "b" else (1,)), domain=domain)
+        assert method.channels == {domain: 1}
+        run = trainer()
+        run.fit(method, data)
+        assert {n for n in run.callback_metrics if n.startswith("val/")} == {f"val/bits_per_dim_{domain}"}
+        run.save_checkpoint(tmp_path / "one.ckpt")
+        again = serialization.load(tmp_path / "one.ckpt")
+        assert again.spec == method.spec
+        assert torch.equal(again.log_prob(digits, domain), method.eval().log_prob(digits, domain))
+    with pytest.raises(ValueError, match=r"has \[3\] channels in domains \(a\), but this FlowGAN was made for \[1\]"):
+        trainer().fit(make(), OneOf(colours=other))
 
 
 @pytest.mark.parametrize("prior", ["gaussian", "logistic"])

@@ -322,3 +322,32 @@ def test_checkpoint_is_rebuilt(trainer, tmp_path):
 def test_domains_of_different_lengths_are_refused():
     with pytest.raises(ValueError, match="2 and 3 channels, but a flow cannot change their number"):
         LRMF(2, 3)
+
+
+def test_the_pull_goes_on_where_it_was(trainer, tmp_path):
+    """Its average is part of a checkpoint; an older one, without it, begins a new average."""
+    make = partial(LRMF, 2, flow=FLOW, density=DENSITY)
+    data = partial(Moons, size=400, batch_size=100)
+
+    def train(method, epochs, resume=None):
+        torch.manual_seed(1)
+        run = trainer(max_epochs=epochs, limit_val_batches=0)
+        run.fit(method, data(), ckpt_path=resume)
+        return run, float(run.callback_metrics["train/pull"])
+
+    torch.manual_seed(0)
+    method = make()
+    weights = {name: value.clone() for name, value in method.state_dict().items()}
+    run, half = train(method, 2)
+    run.save_checkpoint(tmp_path / "half.ckpt")
+    _, resumed = train(make(), 4, tmp_path / "half.ckpt")
+    (whole := make()).load_state_dict(weights)
+    _, expected = train(whole, 4)
+    assert resumed == expected != half
+    checkpoint = torch.load(tmp_path / "half.ckpt", weights_only=True)
+    assert checkpoint["crossdomain"]["processes"][0].pop("beside")["pull"].shape == (2,)
+    torch.save(checkpoint, tmp_path / "older.ckpt")
+    _, anew = train(older := make(), 4, tmp_path / "older.ckpt")
+    assert anew != expected
+    for name, value in whole.state_dict().items():
+        assert torch.equal(older.state_dict()[name], value)
