@@ -14,8 +14,8 @@ from crossdomain.cli import main
 from crossdomain.commands import help_pages
 from crossdomain.commands.lightning import ZooParser
 from crossdomain.datamodules import DomainData
+from crossdomain.game import Game
 from crossdomain.headlines import headlines
-from crossdomain.method import Method
 from crossdomain.methods import CycleGAN
 
 PAGE = 50  # lines
@@ -58,15 +58,15 @@ def test_version_help_and_list_need_no_torch():
 def test_page_of_a_method_has_its_own_options(page):
     text = page("fit", "--model.help", "CycleGAN")
     lines = text.splitlines()
-    own = [name for name in inspect.signature(CycleGAN).parameters if name not in inspect.signature(Method).parameters]
-    own = [f"--model.{name}" for name in own if name not in ("self", "options")]
+    common = {*inspect.signature(Game).parameters, "channels_a", "channels_b"}
+    own = [f"--model.{name}" for name in inspect.signature(CycleGAN).parameters if name not in {*common, "options"}]
     assert set(own) <= set(options_of(text))
     assert {"--model.cycle_weight_a", "--model.guess_weight", "--model.semantic_weight"} <= set(options_of(text))
     assert lines[0] == "CycleGAN (Zhu et al., ICCV 2017, arXiv 1703.10593)"
     assert "  --model.cycle_weight_a       lambda_a (10.0)" in lines
     assert "  --model.objective            makes L_GAN (LeastSquares)" in lines
     shared = text.partition("Shared by all methods: ")[2].partition(". Channels")[0].split()
-    assert {name.strip(",") for name in shared} == set(inspect.signature(Method).parameters) - {"self"}
+    assert {name.strip(",") for name in shared} == common
     assert not any(option.endswith(("gradient_clip", "optimizer")) for option in options_of(text))
     assert "Options of a class: add --model.generator.help ResNetGenerator" in lines
     assert lines[-1] == "All options, with types and classes: add --all"
@@ -109,7 +109,7 @@ def test_page_of_a_command_has_the_common_options(command, page):
     assert max(map(len, text.splitlines())) <= 80
     for name in ("AlignFlow", "RIFT", "UnpairedFolder", "Digits"):
         assert name in text
-    for base in ("UnpairedGAN", "StyleChannel", "ImageFolder", "DomainData"):
+    for base in ("Method", "Game", "ImageFolder", "DomainData"):
         assert base not in text
 
 
