@@ -268,16 +268,26 @@ class DomainImages(Dataset):
 
     Attributes:
         paired: images i of all domains belong together in training.
+
+    Raises:
+        ValueError: a domain has fields, but no images under its letter.
     """
 
     paired = False
 
     def __init__(self, *fields: Mapping[str, Tensor | Sequence]) -> None:
         self.fields = tuple(dict(of_domain) for of_domain in fields)
+        for letter, of_domain in zip(letters_of(len(self.fields)), self.fields, strict=True):
+            if of_domain and letter not in of_domain:
+                raise ValueError(
+                    f"The fields of domain {letter} are {', '.join(of_domain)}, without {letter} itself.\n"
+                    "Give the fields of each domain in the order of the letters."
+                )
 
     def lengths(self) -> tuple[int, ...]:
         """How many images each domain holds."""
-        return tuple(len(next(iter(fields.values()), ())) for fields in self.fields)
+        letters = letters_of(len(self.fields))
+        return tuple(len(of_domain.get(letter, ())) for letter, of_domain in zip(letters, self.fields, strict=True))
 
     def __len__(self) -> int:
         return max(self.lengths())

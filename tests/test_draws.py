@@ -79,6 +79,12 @@ def test_images_of_one_domain_by_their_indices():
     assert images_of(DomainImages({"a": torch.arange(3)}), "a", [2]).tolist() == [2]
 
 
+def test_fields_in_another_order_than_the_letters_are_refused():
+    with pytest.raises(ValueError, match=r"The fields of domain b are c, label_c, without b itself\.\nGive the fields"):
+        DomainImages({"a": torch.arange(2)}, {"c": torch.arange(2), "label_c": torch.arange(2)})
+    assert DomainImages({}, {"label_b": torch.arange(2), "b": torch.arange(2)}).lengths() == (0, 2)
+
+
 def test_fields_of_a_domain_carry_its_letter_and_its_truths():
     images = {letter: torch.full((2,), k) for k, letter in enumerate("abc")}
     fields = fields_of("b", images, label=torch.tensor([7, 8]), path=["x", "y"])

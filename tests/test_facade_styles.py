@@ -66,7 +66,7 @@ def test_no_truth_in_training():
 
 
 def test_no_house_is_in_two_domains_or_two_splits():
-    houses, maps = [], set()
+    houses = []
     for split in SIZES:
         for domain, fields in zip(LETTERS, drawn(split), strict=True):
             houses += [(split, number) for number in numbers(fields, domain)]
@@ -100,7 +100,7 @@ def test_batches_of_eight_domains():
     assert len(data.train_dataloader()) == 125
     offsets = [np.array(numbers(train, domain)) % SIZES["train"] for domain in LETTERS]
     assert any((offsets[0] != other).any() for other in offsets[1:])  # domains are drawn independently
-    # A wall of brick is further from one of plaster than two photos of brick are from each other.
+    # Brick is red and plaster is white.
     means = {domain: val[domain].mean((0, 2, 3)) for domain in LETTERS}
     assert (means["a"] - means["b"]).abs().max() > 0.3
 
