@@ -92,7 +92,7 @@ class Uneven(LightningDataModule):
         self.batch_size = batch_size
 
     def val_dataloader(self):
-        sampler = DrawSampler(*self.dataset.lengths(), training=False)
+        sampler = DrawSampler(self.dataset.lengths(), training=False)
         return make_loader(self.dataset, sampler, batch_size=self.batch_size)
 
     test_dataloader = predict_dataloader = val_dataloader
