@@ -114,7 +114,7 @@ def train(folder, resume=False, data=None, callbacks=(), method=None, every_n_ro
     optimizers = [optimizer.state_dict() for optimizer in trainer.optimizers]
     state = {
         "weights": method.state_dict(),
-        "pools": {name: pool.images for name, pool in method._pools().items()},
+        "pools": {name: pool.images for name, pool in method.pools().items()},
         "rates": [optimizer["param_groups"][0]["lr"] for optimizer in optimizers],
         "moments": [optimizer["state"] for optimizer in optimizers],
         "counters": [method.rounds, method.images_seen, trainer.current_epoch, trainer.global_step],
