@@ -19,9 +19,10 @@ from crossdomain.capabilities import Guide, Likelihood
 from crossdomain.checks import at_least
 from crossdomain.domains import LETTERS, Batch, DataSpec, Direction, Places, clamped, partners
 from crossdomain.evaluation import Evaluation, dataset_of
-from crossdomain.game import Game, GameOptions, Terms, TrainingOptions
+from crossdomain.game import Game, Terms
 from crossdomain.misfits import MisfitError
 from crossdomain.noise import Noise
+from crossdomain.options import GameOptions, TrainingOptions
 from crossdomain.players import frozen
 
 __all__ = ["Batch", "GameOptions", "Method", "MisfitError", "NetworkFactory", "Terms", "TrainingOptions", "frozen"]
@@ -287,7 +288,9 @@ class Method(Game):
         """
         kwargs.setdefault("frame", inspect.currentframe().f_back)
         super().save_hyperparameters(*args, logger=False, **kwargs)
-        given = {k: serialization.to_plain(v, k) for k, v in self.hparams.items() if not k.startswith("_")}
+        known = serialization.parameters(type(self))  # the command hands on all that data may be asked for
+        found = {k: v for k, v in self.hparams.items() if k in known or not k.startswith(("_", "channels"))}
+        given = {k: serialization.to_plain(v, k) for k, v in found.items()}
         at_least(0, self, **{k: v for k, v in given.items() if re.search("_weight(_[a-z])?$", k) and v is not None})
         self._hparams.clear()
         self._hparams.update(serialization.complete_arguments(type(self), given))
