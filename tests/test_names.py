@@ -147,3 +147,10 @@ def test_a_class_says_what_became_of_its_arguments(tmp_path):
 def test_the_version_stands_in_checkpoints(tmp_path):
     serialization.write(Scaling(1), tmp_path / "method.ckpt")
     assert serialization.read(tmp_path / "method.ckpt")["crossdomain"]["version"] == crossdomain.__version__
+
+
+def test_the_face_names_checkpoints_and_methods():
+    assert crossdomain.list_methods() == sorted(methods.__all__, key=str.lower)
+    assert crossdomain.list_models() == crossdomain.list_checkpoints()
+    with pytest.raises(AttributeError, match="no attribute 'list_everything'"):
+        crossdomain.list_everything()
