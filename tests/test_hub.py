@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from lightning.pytorch.cli import instantiate_module
 
 import crossdomain
 from crossdomain import hub, serialization
@@ -280,7 +281,7 @@ def alike(name):
     """A new method with all the options of a checkpoint."""
     checkpoint = serialization.read(hub.find_checkpoint(name))
     options = {key: value for key, value in checkpoint["hyper_parameters"].items() if key != "_instantiator"}
-    return serialization.instantiate_module(type(serialization.rebuild(checkpoint)), options)
+    return instantiate_module(type(serialization.rebuild(checkpoint)), options)
 
 
 def flow(width):

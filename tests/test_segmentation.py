@@ -61,6 +61,9 @@ class Painter(Method):
     def generate(self, batch):
         return {}
 
+    def generator_loss(self, batch, out):
+        return {}
+
     def _translate(self, images, direction, guide, noise):
         if direction == "a2b":
             return 3 * images[:, [2, 0, 1]] - 0.5

@@ -119,7 +119,7 @@ def test_tags_and_values_of_vectors(trainer, tensors):
     labels = {"a": torch.arange(10) % 2, "b": torch.arange(23) % 2}
     data = tensors({"a": a, "label_a": labels["a"]}, {"b": b, "label_b": labels["b"]})
     method = lrmf()
-    method.spec.levels = None
+    method.spec = replace(method.spec, levels=None)
     method.flow.shift.data.fill_(0.3)
     (metrics,) = trainer().validate(method, data, verbose=False)
     kinds = ("cycle_max", "cycle_mean", "gap", "log_prob")
