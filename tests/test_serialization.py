@@ -123,7 +123,7 @@ def test_hyperparameters_are_plain_values():
     assert plain["gradient_clip"] is None
     # Defaults of torch differ between its versions, so they are not written.
     assert plain["optimizer"] == {"class_path": "torch.optim.Adam", "init_args": {"lr": 2e-3}}
-    assert plain["_class_path"] == "crossdomain.methods.alignflow.AlignFlow"
+    assert plain["_class_path"] == "crossdomain.methods.AlignFlow"
 
 
 def test_arguments_that_came_after_a_checkpoint_mean_what_there_was_before(saved):
