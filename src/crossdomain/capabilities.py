@@ -16,7 +16,7 @@ Guide = Literal["none", "optional", "required"]
 Likelihood = Literal["density", "mass", "bound"]
 """What ``log_prob`` is the logarithm of: a density, the probability of stored values, or a lower bound of a density.
 
-Densities, and bounds of them, are asked for at stored values with dequantization noise; a mass at the values themselves.
+Densities, and bounds of them, are asked for at stored values with dequantization noise, a mass at these values alone.
 """
 
 

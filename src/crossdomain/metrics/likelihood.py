@@ -32,7 +32,7 @@ class BitsPerDim(Metric):
         self.add_state("count", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, log_prob: Tensor, dimensions: int) -> None:
-        """Add log-densities or log-probabilities (N,) in nats, of images with ``dimensions`` values each, on the scale [-1, 1]."""
+        """Add log-densities on the scale [-1, 1], or log-probabilities, (N,) in nats, of ``dimensions`` values each."""
         self.nats += log_prob.double().sum()
         self.count += log_prob.numel() * dimensions
 

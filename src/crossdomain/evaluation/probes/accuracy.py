@@ -30,7 +30,8 @@ class JudgedAccuracy(Probe):
     tags = (
         Tag(
             "accuracy_{direction}",
-            "the data is labelled and a judge is given: `--trainer.callbacks Evaluation --trainer.callbacks.judge_b PATH`",
+            "the data is labelled and a judge is given: "
+            "`--trainer.callbacks Evaluation --trainer.callbacks.judge_b PATH`",
             "how often the judge of b sees the label of the image in its translation, in [0, 1]",
         ),
     )

@@ -8,7 +8,7 @@ from typing import Any
 from torchmetrics import Metric
 
 from crossdomain.capabilities import Translates
-from crossdomain.domains import DataSpec
+from crossdomain.domains import DataSpec, domains_in
 from crossdomain.evaluation.measured import MeasuredBatch
 from crossdomain.evaluation.probe import Probe, Tag
 from crossdomain.metrics import NeighbourAccuracy
@@ -26,10 +26,8 @@ class NeighbourLabels(Probe):
     )
 
     def applies(self, method: Translates, spec: DataSpec, batch: Mapping[str, Any]) -> bool:
-        """Where there are vectors that can be translated."""
-        return spec.levels is None or any(
-            way.source in batch and batch[way.source].ndim == 2 for way in method.directions
-        )
+        """Where there are vectors, and directions."""
+        return bool(method.directions) and any(batch[domain].ndim == 2 for domain in domains_in(batch))
 
     def make(self, kind: str, place: str, method: Translates) -> Metric:
         """Over all of the split."""
@@ -37,11 +35,12 @@ class NeighbourLabels(Probe):
 
     def update(self, batch: MeasuredBatch) -> None:
         """Add vectors of the target domain, and translated ones."""
+        labelled = [domain for domain in batch.domains if batch[domain].ndim == 2 and f"label_{domain}" in batch]
         for direction in batch.method.directions:
-            if (target := direction.target) in batch.domains and batch[target].ndim == 2 and f"label_{target}" in batch:
+            if (target := direction.target) in labelled:
                 neighbours = self.metric("neighbour_accuracy", direction)
                 neighbours.update(batch[target], batch[f"label_{target}"], translated=False)
         for direction in batch.directions:
-            if (source := direction.source) in batch.domains and batch[source].ndim == 2 and f"label_{source}" in batch:
+            if (source := direction.source) in labelled:
                 neighbours = self.metric("neighbour_accuracy", direction)
                 neighbours.update(batch.output(direction), batch[f"label_{source}"], translated=True)

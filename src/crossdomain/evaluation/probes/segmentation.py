@@ -1,4 +1,4 @@
-"""Class maps, where one domain shows classes by colours: of photos, of translations to labels, and of those from labels."""
+"""Class maps, where one domain shows classes by colours: of photos, and of translations to labels and from them."""
 
 from __future__ import annotations
 
