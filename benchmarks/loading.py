@@ -24,13 +24,13 @@ COMMANDS = {
 USE = """
 import torch, crossdomain
 method = crossdomain.load({name!r})
-spec = method.data_spec
+spec = method.spec
 if method.directions:
-    source, target = ("ab".index(domain) for domain in method.directions[0].split("2"))
-    sides = [spec["image_size"]] * 2 if spec["image_size"] else []
-    shape = [(1, channels, *sides) for channels in spec["channels"]]
-    guide = torch.zeros(shape[target]) if method.guided else None
-    method.translate(torch.zeros(shape[source]), method.directions[0], guide=guide)
+    direction = method.directions[0]
+    sides = [spec.image_size] * 2 if spec.image_size else []
+    shape = {domain: (1, channels, *sides) for domain, channels in method.channels.items()}
+    guide = torch.zeros(shape[direction.target]) if method.guide == "required" else None
+    method.translate(torch.zeros(shape[direction.source]), direction, guide=guide)
 else:
     method.sample(1)
 """

@@ -34,7 +34,7 @@ def rounds_of(recipe, channels, size, batch, bf16):
     torch.manual_seed(0)
     plain = make_method(recipe, channels, ["channels_last=false"])
     images = {domain: torch.randint(0, 256, (batch, channels, size, size)) / 127.5 - 1 for domain in "ab"}
-    images |= {f"truth_{domain}": images[domain] for domain in "ab"}
+    images |= {"truth_a2b": images["b"], "truth_b2a": images["a"]}
     plain.prepare([images])
     rounds = {}
     for name, layout, precision in (

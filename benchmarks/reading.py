@@ -54,7 +54,7 @@ def pairs_consumed(precision, rounds):
     method = make_method("pix2pix_facades", 3, []).to(device)
     optimizers = dict(zip(method.players, method.configure_optimizers()[0], strict=True))
     batch = {domain: (2 * torch.rand(1, 3, SIZE, SIZE) - 1).to(device) for domain in "ab"}
-    batch |= {"truth_a": batch["a"], "truth_b": batch["b"]}
+    batch |= {"truth_b2a": batch["a"], "truth_a2b": batch["b"]}
     for _ in range(3):
         bare_round(method, optimizers, batch, precision)
     start = now()

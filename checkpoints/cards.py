@@ -13,6 +13,7 @@ from typing import Any
 
 import crossdomain
 from crossdomain import hub
+from crossdomain.capabilities import Samples
 from crossdomain.headlines import SIDES, STEMS, headlines
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,24 +56,24 @@ def draw(name: str, sha256: str, logs: Path) -> None:
 
 def _use(name: str, method: Any) -> list[str]:
     """Python that loads a checkpoint and does what it can, and the command for files."""
-    spec = method.data_spec
+    spec = method.spec
     lines = ["```python", "import crossdomain", "", f'method = crossdomain.load("{name}")']
     for direction in method.directions:
-        source, target = direction.split("2")
-        channels, side = spec["channels"]["ab".index(source)], spec["image_size"]
+        source, target = direction.source, direction.target
+        channels, side = method.channels[source], spec.image_size
         shape = f"(N, {channels}, {side}, {side}) in [-1, 1]" if side else f"(N, {channels})"
-        options = f", guide=images_{target}" if method.guided else ", samples=5, seed=0" if method.multimodal else ""
-        names = dict(zip("ab", spec["domains"], strict=True))
-        what = f"{names[source]} {shape}, to {names[target]}"
+        options = ", samples=5, seed=0" if method.multimodal else ""
+        options = f", guide=images_{target}" if method.guide == "required" else options
+        what = f"{spec.names[source]} {shape}, to {spec.names[target]}"
         lines.append(f'{target} = method.translate(images_{source}, "{direction}"{options})  # {what}')
-    if hasattr(method, "sample"):
+    if isinstance(method, Samples):
         lines.append("samples = method.sample(8, seed=0)  # of each domain that it generates, a dict")
     for domain in method.densities:
         lines.append(f'log_prob = method.log_prob(images_{domain}, "{domain}")  # (N,), in nats')
     lines.append("```")
-    if method.directions and spec["image_size"]:
+    if method.directions and spec.image_size:
         options = f" --direction {method.directions[0]}" if len(method.directions) > 1 else ""
-        options += " --guide guide.png" if method.guided else " --samples 5" if method.multimodal else ""
+        options += " --guide guide.png" if method.guide == "required" else " --samples 5" if method.multimodal else ""
         lines += ["", f"    crossdomain translate {name} picture.png --output translated/{options}"]
     return lines
 

@@ -180,7 +180,7 @@ def draw_shapes(count: int = 15) -> Tensor:
         (a, b), names = data.split("val").fields, data.domains
         rows.append((f"split {split}, a:\n{names[0]}", shown(a["a"][:count])))
         rows.append((f"guide, b:\n{names[1]}", shown(b["b"][:count])))
-        rows.append(("  truth", shown(a["truth_b"][:count])))
+        rows.append(("  truth", shown(a["truth_a2b"][:count])))
     return labelled_grid(rows)
 
 

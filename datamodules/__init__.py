@@ -1,16 +1,19 @@
-"""Datamodules: two domains each, one batch format, deterministic and resumable loading."""
+"""Datamodules: any number of domains, one batch format, deterministic and resumable loading."""
 
 from .base import DomainData
+from .digit_domains import DigitDomains
 from .digit_pair import DigitPair
 from .digits import Digits
+from .facade_styles import FacadeStyles
 from .folders import Cityscapes, Facades, Maps, PairedFolder, UnpairedFolder
-from .loading import DomainImages, Draw, DrawSampler, ResumableLoader, make_loader
+from .loading import DomainImages, Draw, DrawSampler, ResumableLoader, fields_of, images_of, make_loader
 from .shapes import Shapes
 from .toy_facades import ToyFacades
 from .vectors import Embeddings, Gaussians, Moons, VectorData
 
 __all__ = [
     "Cityscapes",
+    "DigitDomains",
     "DigitPair",
     "Digits",
     "DomainData",
@@ -18,6 +21,7 @@ __all__ = [
     "Draw",
     "DrawSampler",
     "Embeddings",
+    "FacadeStyles",
     "Facades",
     "Gaussians",
     "Maps",
@@ -28,5 +32,7 @@ __all__ = [
     "ToyFacades",
     "UnpairedFolder",
     "VectorData",
+    "fields_of",
+    "images_of",
     "make_loader",
 ]

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
-from .loading import DrawSampler, FixedDraws, make_loader
+from .loading import DrawSampler, FixedDraws, letters_of, make_loader
 
 
 class DomainData(LightningDataModule):
-    """Two domains, split into train, val and test.
+    """One domain, two or many, split into train, val and test.
 
-    A batch is a dict. ``a`` and ``b`` are float32 (N, C, H, W) in [-1, 1], or vectors (N, D); ``label_a`` and
-    ``label_b`` int64 (N,); ``truth_b`` is what ``a`` should become and ``truth_a`` what ``b`` should become, where
-    known, and ``truths_b`` and ``truths_a``, (N, M, C, H, W), are all that they could become, where that is several;
-    ``attributes_a`` and ``attributes_b``, float32 (N, K), say what the images show; ``path_a`` and ``path_b`` are lists
-    of str that name them.
+    Domains have the letters ``a``, ``b``, ``c``, ... in the order of ``domains``. A batch is a dict with these entries
+    for each of them; they are written for ``a`` here, and for ``b`` as its target:
+
+    - ``a``: images, float32 (N, C, H, W) in [-1, 1], or vectors (N, D) of no particular range;
+    - ``label_a``: classes, int64 (N,);
+    - ``attributes_a``: what the images show, float32 (N, K);
+    - ``path_a``: their names, a list of N str;
+    - ``truth_a2b``: what ``a`` should become in b, like ``b``; ``truths_a2b``, (N, M, C, H, W), is all that it could
+      become, where that is several.
+
+    All but the first are there only where they are known. In training N is ``batch_size`` for every domain. In
+    evaluation shorter domains end earlier, so a batch may hold less of some domains, or nothing.
+
+    A subclass sets ``domains`` and ``channels`` and defines :meth:`split`. No property downloads: what is fetched is
+    there after ``prepare_data``, and a property that looks into files which are missing raises FileNotFoundError.
 
     Args:
         root: folder with the data; the environment variable ``CROSSDOMAIN_DATA``, else ``data``, when left out.
@@ -32,20 +44,20 @@ class DomainData(LightningDataModule):
         seed: decides the order of training images, together with the epoch.
 
     Attributes:
-        domains: names of domain a and b.
-        channels: channels of both domains.
+        domains: a name for each domain, 1 to 26 different ones.
+        channels: channels of images, or the length of vectors: a number for all domains, or one for each.
         levels: how many values a pixel can take; None for vectors, which are no stored values.
         resize_filter: what brings images to ``image_size``.
         evaluation_batch_size: images in a batch of val and test; ``batch_size`` where None.
-        palette: where one domain shows classes by colours: ``domain``, ``names``, ``colours`` (red, green and blue of
-            each class, 0 to 255) and ``ignored`` (the colours of what is no class).
+        palette: where one domain shows classes by colours: ``domain`` (its letter), ``names``, ``colours`` (red,
+            green and blue of each class, 0 to 255) and ``ignored`` (the colours of what is no class).
         attributes: where images have attributes: name to number of values; 0 for a real number.
         roles: where a translation is to keep some attributes and to take others from a guide: name to ``shared``, or
-            to ``a`` or ``b``, the domain that the attribute is special to; in the other one it has one value.
+            to the letter of the domain that the attribute is special to; in others it has one value.
     """
 
-    domains: tuple[str, str]
-    channels: int
+    domains: tuple[str, ...]
+    channels: int | Sequence[int]
     levels: int | None = 256
     resize_filter: str = "bicubic"
     evaluation_batch_size: int | None = None
@@ -76,14 +88,36 @@ class DomainData(LightningDataModule):
         self.splits: dict[str, Any] = {}
 
     @property
-    def channels_a(self) -> int:
-        """Channels of domain a: ``channels``, unless a subclass has domains that differ."""
-        return self.channels
+    def letters(self) -> tuple[str, ...]:
+        """The letter of each domain."""
+        return letters_of(len(self.domains))
 
     @property
-    def channels_b(self) -> int:
-        """Channels of domain b, likewise."""
-        return self.channels
+    def all_channels(self) -> tuple[int, ...]:
+        """Channels of each domain: ``channels``, repeated where it is one number.
+
+        Raises:
+            ValueError: ``channels`` is several numbers, but not one for each domain.
+        """
+        channels, domains = self.channels, self.domains
+        if isinstance(channels, int):
+            return (channels,) * len(domains)
+        if len(channels) != len(domains):
+            raise ValueError(
+                f"{type(self).__name__} has {len(domains)} domains, but its channels are {list(channels)}.\n"
+                "Set its channels to one number for all domains, or to one for each."
+            )
+        return tuple(channels)
+
+    @property
+    def channels_a(self) -> int:
+        """Channels of domain a."""
+        return self.all_channels[0]
+
+    @property
+    def channels_b(self) -> int | None:
+        """Channels of domain b; None where there is no second domain."""
+        return self.all_channels[1] if len(self.domains) > 1 else None
 
     @abstractmethod
     def split(self, name: str) -> Any:
@@ -93,7 +127,7 @@ class DomainData(LightningDataModule):
         """What a checkpoint notes, so that a user's picture can be prepared the way these were."""
         return {
             "domains": list(self.domains),
-            "channels": [self.channels_a, self.channels_b],
+            "channels": list(self.all_channels),
             "image_size": self.image_size,
             "resize_filter": self.resize_filter,
             "levels": self.levels,
@@ -103,18 +137,34 @@ class DomainData(LightningDataModule):
         }
 
     def setup(self, stage: str) -> None:
-        """Read the splits that ``stage`` needs; ``predict`` takes the test split."""
+        """Read the splits that ``stage`` needs; ``predict`` takes the test split.
+
+        Raises:
+            ValueError: ``domains`` are none, too many or of one name, or a split holds another number of domains.
+        """
+        count = len(self.domains)
+        if not 1 <= count <= len(ascii_lowercase) or len(set(self.domains)) < count:
+            raise ValueError(
+                f"{type(self).__name__} has the domains {list(self.domains)}.\n"
+                f"Set its domains to 1 to {len(ascii_lowercase)} different names."
+            )
         names = {"fit": ("train", "val"), "validate": ("val",)}.get(stage, ("test",))
         for name in names:
             if name not in self.splits:
-                self.splits[name] = self.split(name)
+                dataset = self.split(name)
+                if len(dataset.lengths()) != count:
+                    raise ValueError(
+                        f"The split {name!r} of {type(self).__name__} holds {len(dataset.lengths())} domains, but its "
+                        f"domains are {list(self.domains)}.\nGive the fields of each domain, in this order."
+                    )
+                self.splits[name] = dataset
 
     def _loader(self, name: str) -> DataLoader:
         dataset, training = self.splits[name], name == "train"
         world_size, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
         fixed = self.trainer is not None and self.trainer.overfit_batches > 0
         sampler = (FixedDraws if fixed else DrawSampler)(
-            *dataset.lengths(),
+            dataset.lengths(),
             training=training,
             paired=dataset.paired,
             seed=self.seed,
@@ -150,3 +200,19 @@ class DomainData(LightningDataModule):
     def predict_dataloader(self) -> DataLoader:
         """The test split in order."""
         return self._loader("test")
+
+
+def chosen_domains(option: str, names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """The domains that an option of a datamodule asks for.
+
+    Args:
+        option: its name, for the message.
+        names: what was given.
+        known: what there is to choose from.
+
+    Raises:
+        ValueError: fewer than two names, an unknown one, or the same twice.
+    """
+    if isinstance(names, str) or len(names) < 2 or len(set(names)) < len(names) or not set(names) <= set(known):
+        raise ValueError(f"{option} is {names!r}.\nGive two or more different ones of: {', '.join(known)}.")
+    return tuple(names)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.io import write_png
 
-from .downloads import staged
+from .archives import staged
 from .image_files import read_image
 
 SPLITS = ("train", "val")

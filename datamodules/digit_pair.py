@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torchvision import datasets
 
 from .base import DomainData
-from .loading import DomainImages
+from .loading import DomainImages, fields_of
 
 DigitSet = Literal["mnist", "usps", "svhn"]
 
@@ -26,6 +26,66 @@ SOURCES: dict[str, tuple[str, Callable[..., Any]]] = {
         lambda root, train, download: datasets.SVHN(root, "train" if train else "test", download=download),
     ),
 }
+
+
+def fetch_digits(names: Iterable[str], root: Path) -> None:
+    """Let torchvision fetch what is missing of some of :data:`SOURCES` below ``root``."""
+    for name in names:
+        for train in (True, False):
+            _open(name, root, train, download=True)
+
+
+def read_digits(name: str, split: str, root: Path, size: int, channels: int) -> tuple[Tensor, Tensor, list[str]]:
+    """One split of a dataset.
+
+    Args:
+        name: one of :data:`SOURCES`.
+        split: ``test``, the official one; ``val``, a fixed tenth of the official train split; ``train``, its rest.
+        root: folder with the data.
+        size: height and width in pixels, to which images are resized with a bicubic filter.
+        channels: 3, or 1 for grey images.
+
+    Returns:
+        Images uint8 (N, ``channels``, ``size``, ``size``), labels int64 (N,) and names.
+
+    Raises:
+        FileNotFoundError: the dataset is not below ``root``, or not complete.
+    """
+    values, labels = _open(name, root, train=split != "test", download=False)
+    chosen = torch.arange(len(values))
+    if split != "test":
+        order = torch.randperm(len(values), generator=torch.Generator().manual_seed(0))
+        held_out = len(values) // 10
+        chosen = order[:held_out] if split == "val" else order[held_out:]
+    images = torch.from_numpy(values)[chosen]
+    images = images.unsqueeze(1) if images.ndim == 3 else images
+    if images.shape[-1] != size:
+        resized = [
+            F.interpolate(part.float(), size, mode="bicubic", antialias=True).clamp(0, 255).round().byte()
+            for part in images.split(4096)
+        ]
+        images = torch.cat(resized)
+    file = "test" if split == "test" else "train"
+    paths = [f"{name}/{file}/{i:05d}" for i in chosen.tolist()]
+    return images.expand(-1, channels, -1, -1), torch.from_numpy(labels.astype(np.int64))[chosen], paths
+
+
+def _open(name: str, root: Path, train: bool, download: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 (N, H, W) or (N, 3, H, W) and labels (N,)."""
+    folder, make = SOURCES[name]
+    where = root / folder
+    if download:
+        where.mkdir(parents=True, exist_ok=True)
+    try:
+        dataset = make(str(where), train, download)
+    except (RuntimeError, OSError) as error:
+        files = where / "MNIST" / "raw" if name == "mnist" else where
+        raise FileNotFoundError(
+            f"The dataset {name} is not complete in {files.resolve()} ({str(error).splitlines()[0]})\n"
+            "Set data.root or CROSSDOMAIN_DATA to where it is, or fetch it with --data.download true."
+        ) from None
+    labels = dataset.labels if name == "svhn" else dataset.targets
+    return np.asarray(dataset.data), np.asarray(labels)
 
 
 class DigitPair(DomainData):
@@ -67,56 +127,15 @@ class DigitPair(DomainData):
         self.domains = (source, target)
         self.channels = 3 if "svhn" in self.domains else 1
 
-    def _read(self, name: str, train: bool, download: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Images uint8 (N, H, W) or (N, 3, H, W) and labels (N,)."""
-        folder, make = SOURCES[name]
-        root = self.root / folder
-        if download:
-            root.mkdir(parents=True, exist_ok=True)
-        try:
-            dataset = make(str(root), train, download)
-        except (RuntimeError, OSError) as error:
-            where = root / "MNIST" / "raw" if name == "mnist" else root
-            raise FileNotFoundError(
-                f"The dataset {name} is not complete in {Path(where).resolve()} ({str(error).splitlines()[0]})\n"
-                "Set data.root or CROSSDOMAIN_DATA to where it is, or fetch it with --data.download true."
-            ) from None
-        labels = dataset.labels if name == "svhn" else dataset.targets
-        return np.asarray(dataset.data), np.asarray(labels)
-
     def prepare_data(self) -> None:
         """Download what is missing, if asked to; once on each machine."""
         if self.download:
-            for name in self.domains:
-                for train in (True, False):
-                    self._read(name, train, download=True)
-
-    def _domain(self, name: str, split: str) -> tuple[Tensor, Tensor, list[str]]:
-        values, labels = self._read(name, split != "test", download=False)
-        chosen = torch.arange(len(values))
-        if split != "test":
-            order = torch.randperm(len(values), generator=torch.Generator().manual_seed(0))
-            held_out = len(values) // 10
-            chosen = order[:held_out] if split == "val" else order[held_out:]
-        images = torch.from_numpy(values)[chosen]
-        images = images.unsqueeze(1) if images.ndim == 3 else images
-        if images.shape[-1] != self.image_size:
-            resized = [
-                F.interpolate(part.float(), self.image_size, mode="bicubic", antialias=True)
-                .clamp(0, 255)
-                .round()
-                .byte()
-                for part in images.split(4096)
-            ]
-            images = torch.cat(resized)
-        labels = torch.from_numpy(labels.astype(np.int64))[chosen]
-        file = "test" if split == "test" else "train"
-        return images.expand(-1, self.channels, -1, -1), labels, [f"{name}/{file}/{i:05d}" for i in chosen.tolist()]
+            fetch_digits(self.domains, self.root)
 
     def split(self, name: str) -> DomainImages:
         """Read one split of both datasets."""
         fields = []
-        for domain, dataset in zip("ab", self.domains, strict=True):
-            images, labels, paths = self._domain(dataset, name)
-            fields.append({domain: images, f"label_{domain}": labels, f"path_{domain}": paths})
+        for letter, dataset in zip(self.letters, self.domains, strict=True):
+            images, labels, paths = read_digits(dataset, name, self.root, self.image_size, self.channels)
+            fields.append(fields_of(letter, {letter: images}, label=labels, path=paths))
         return DomainImages(*fields)

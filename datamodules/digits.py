@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .base import DomainData
-from .loading import DomainImages
+from .loading import DomainImages, fields_of
 
 # How many of the 1,797 digits go where. The two domains and the three splits share none.
 SPLITS = {
@@ -84,12 +85,44 @@ def print_digit(index: int) -> tuple[Tensor, int]:
     return torch.from_numpy(np.array(page)).float().unsqueeze(0) / 255, digit
 
 
+def print_digits(split: str) -> tuple[Tensor, Tensor]:
+    """Printed digits (N, 1, 16, 16) by :func:`print_digit`, as many as domain a has in the split, and their labels."""
+    first = sum(SPLITS["a"][name] for name in list(SPLITS["a"])[: list(SPLITS["a"]).index(split)])
+    images, labels = zip(*map(print_digit, range(first, first + SPLITS["a"][split])), strict=True)
+    return torch.stack(images), torch.tensor(labels)
+
+
+def handwritten(sizes: Sequence[int]) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    """The 1,797 digits that scikit-learn ships, enlarged to 16x16, and parts of them that share none.
+
+    Args:
+        sizes: how many digits each part has; together all.
+
+    Returns:
+        Ink (1797, 1, 16, 16) in [0, 1], labels (1797,), and the indices of each part, the same ones in every run.
+    """
+    from sklearn.datasets import load_digits  # slow to import, so only where it is needed
+
+    digits = load_digits()
+    small = torch.tensor(digits.images, dtype=torch.float32).unsqueeze(1) / 16
+    ink = F.interpolate(small, RENDER_SIZE, mode="bicubic", antialias=True).clamp(0, 1)
+    order = torch.randperm(len(ink), generator=torch.Generator().manual_seed(0))
+    return ink, torch.tensor(digits.target, dtype=torch.int64), order.split(list(sizes))
+
+
+def to_pixels(values: Tensor, size: int, channels: int) -> Tensor:
+    """(N, 1, H, W) in [0, 1] to uint8 (N, channels, size, size), resized with a bicubic filter where it has to be."""
+    if values.shape[-1] != size:
+        values = F.interpolate(values, size, mode="bicubic", antialias=True)
+    return (values.clamp(0, 1) * 255).round().to(torch.uint8).expand(-1, channels, -1, -1)
+
+
 class Digits(DomainData):
     """Domain a: digits, white ink on black. Domain b: photocopies of other handwritten digits.
 
     The digits are the 1,797 of 8x8 pixels that scikit-learn ships (a copy of the test set of the UCI ML hand-written
     digits, CC BY 4.0), enlarged to 16x16. The photocopy's formula is known (:func:`photocopy`), so val and test
-    batches carry the truth of every translation, ``truth_a`` and ``truth_b``; training batches do not. Both domains
+    batches carry the truth of every translation, ``truth_a2b`` and ``truth_b2a``; training batches do not. Both domains
     are labelled. No digit appears in both domains or in two splits: a has 620 / 100 / 80 images in train / val /
     test, b has 540 / 97 / 360. The split is fixed, whatever ``seed`` is.
 
@@ -131,39 +164,20 @@ class Digits(DomainData):
             raise ValueError(f"data.channels is {channels}, but Digits come with 1 (grey) or 3 (RGB) channels.")
         self.channels = channels
 
-    def _stored(self, values: Tensor) -> Tensor:
-        """(N, 1, 16, 16) in [0, 1] to uint8 at the asked size and channels."""
-        if self.image_size != RENDER_SIZE:
-            values = F.interpolate(values, self.image_size, mode="bicubic", antialias=True)
-        return (values.clamp(0, 1) * 255).round().to(torch.uint8).expand(-1, self.channels, -1, -1)
-
     def split(self, name: str) -> DomainImages:
         """Render one split."""
-        from sklearn.datasets import load_digits  # slow to import, so only where it is needed
-
-        digits = load_digits()
-        small = torch.tensor(digits.images, dtype=torch.float32).unsqueeze(1) / 16
-        ink = F.interpolate(small, RENDER_SIZE, mode="bicubic", antialias=True).clamp(0, 1)
-        order = torch.randperm(len(ink), generator=torch.Generator().manual_seed(0))
-        bounds = np.cumsum([0, *SPLITS["a"].values(), *SPLITS["b"].values()]).tolist()
+        sizes = [SPLITS[domain][split] for domain in "ab" for split in SPLITS[domain]]
+        ink, labels, chosen = handwritten(sizes)
         place = list(SPLITS["a"]).index(name)
-        chosen = {"a": order[bounds[place] : bounds[place + 1]], "b": order[bounds[place + 3] : bounds[place + 4]]}
-        fields: dict[str, dict[str, Tensor | list]] = {}
-        for domain, other in ("ab", "ba"):
-            indices = chosen[domain]
-            originals, labels = ink[indices], torch.tensor(digits.target[indices.numpy()], dtype=torch.int64)
+        fields = []
+        for domain, indices in (("a", chosen[place]), ("b", chosen[place + len(SPLITS["a"])])):
+            originals, classes = ink[indices], labels[indices]
             if domain == "a" and self.printed:
-                originals, labels = self._printed(bounds[place], bounds[place + 1])
-            images = {"a": self._stored(originals), "b": self._stored(self.degrade(originals))}
-            fields[domain] = {
-                domain: images[domain],
-                f"label_{domain}": labels,
-                f"path_{domain}": [f"{self.domains['ab'.index(domain)]}/{i:04d}" for i in indices.tolist()],
-            }
-            if name != "train" and not self.printed:
-                fields[domain][f"truth_{other}"] = images[other]
-        return DomainImages(fields["a"], fields["b"])
-
-    def _printed(self, first: int, last: int) -> tuple[Tensor, Tensor]:
-        images, labels = zip(*map(print_digit, range(first, last)), strict=True)
-        return torch.stack(images), torch.tensor(labels)
+                originals, classes = print_digits(name)
+            images = {"a": originals, "b": self.degrade(originals)}
+            if name == "train" or self.printed:  # the other domain's is a secret, or not known
+                images = {domain: images[domain]}
+            stored = {key: to_pixels(values, self.image_size, self.channels) for key, values in images.items()}
+            paths = [f"{self.domains['ab'.index(domain)]}/{i:04d}" for i in indices.tolist()]
+            fields.append(fields_of(domain, stored, label=classes, path=paths))
+        return DomainImages(*fields)

@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .folders import DOMAINS, SPLIT_FOLDERS, FolderImages, Source, UnpairedFolder, pairs_in
+from .folder_images import DOMAINS, FolderImages, Source
+from .folders import SPLIT_FOLDERS, UnpairedFolder, pairs_in
 from .image_files import SUFFIXES, levels_of, list_images, read_image
 
 # Pictures in formats that are not read, which a folder passes over.

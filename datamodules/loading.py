@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from string import ascii_lowercase
 from typing import Any, NamedTuple
 
 import torch
@@ -14,44 +15,55 @@ ABSENT = -1
 
 
 class Draw(NamedTuple):
-    """Which images make one position of an epoch; an index is ``ABSENT`` where a domain has no image there."""
+    """Which images make one position of an epoch.
+
+    Attributes:
+        epoch: which one.
+        position: the place in it, counted over all processes.
+        indices: one for each domain, in the order of their letters; ``ABSENT`` where a domain has no image there.
+    """
 
     epoch: int
     position: int
-    index_a: int
-    index_b: int
+    indices: tuple[int, ...]
 
 
 class DrawSampler(DistributedSampler):
     """Draws positions of an epoch, for one rank.
 
-    In training both domains are shuffled independently, the shorter one is repeated, positions that do not divide
-    by the number of ranks are dropped, and every epoch has its own order. In evaluation positions come in order,
-    the shorter domain ends earlier, and nothing is padded or dropped. Being a DistributedSampler, Lightning leaves
-    it in place and tells it the epoch.
+    An epoch is as long as the longest domain. In training all domains are shuffled independently, shorter ones are
+    repeated, positions that do not divide by the number of ranks are dropped, and every epoch has its own order. In
+    evaluation positions come in order, shorter domains end earlier, and nothing is padded or dropped. Being a
+    DistributedSampler, Lightning leaves it in place and tells it the epoch.
 
     Args:
-        length_a: images in domain a.
-        length_b: images in domain b.
+        lengths: images in each domain, one number or more.
         training: see above.
-        paired: position i holds image i of both domains, in training also.
+        paired: all indices of a position are the same one, in training also; domains are of one length then.
         seed: decides the order, together with the epoch.
         rank: which process this is.
         world_size: how many processes share the epoch.
+
+    Raises:
+        ValueError: paired domains of different lengths.
     """
 
     def __init__(
         self,
-        length_a: int,
-        length_b: int,
+        lengths: Sequence[int],
         training: bool,
         paired: bool = False,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self.lengths = (length_a, length_b)
-        self.total = max(length_a, length_b)
+        self.lengths = tuple(lengths)
+        self.total = max(self.lengths)
+        if paired and len(set(self.lengths)) > 1:
+            raise ValueError(
+                f"Paired domains have {', '.join(map(str, self.lengths))} images.\n"
+                "Give all the same number, image i of each belonging together, or draw them unpaired."
+            )
         super().__init__(
             range(self.total),
             num_replicas=world_size,
@@ -87,12 +99,14 @@ class DrawSampler(DistributedSampler):
     def __iter__(self) -> Iterator[Draw]:
         """This rank's draws of the current epoch, after the ``first`` positions of all ranks; that is then 0 again."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order_a = self._order(self.lengths[0], generator)
-        order_b = order_a if self.paired else self._order(self.lengths[1], generator)
+        if self.paired:
+            orders = [self._order(self.total, generator)] * len(self.lengths)
+        else:
+            orders = [self._order(length, generator) for length in self.lengths]
         first, self.first = self.first, 0
         epoch = self.epoch
         for position in range(first + self.rank, self.total, self.num_replicas)[: self.remaining(first)]:
-            yield Draw(epoch, position, int(order_a[position]), int(order_b[position]))
+            yield Draw(epoch, position, tuple(int(order[position]) for order in orders))
 
 
 class FixedDraws(DrawSampler, SequentialSampler):
@@ -207,10 +221,37 @@ def make_loader(dataset: Dataset, sampler: DrawSampler, **options: Any) -> DataL
     )
 
 
+def letters_of(count: int) -> tuple[str, ...]:
+    """The letters of ``count`` domains: ``a``, ``b``, ``c``, ..."""
+    return tuple(ascii_lowercase[:count])
+
+
+def fields_of(domain: str, images: Mapping[str, Tensor], **others: Tensor | Sequence) -> dict[str, Tensor | Sequence]:
+    """The fields of one domain, as :class:`DomainImages` takes them.
+
+    Args:
+        domain: the domain's letter.
+        images: under this letter its images; under that of another domain what they should become there, where known.
+        others: further fields, ``label`` or ``path``, without the letter.
+
+    Returns:
+        ``a``, ``label_a``, ``path_a``, ``truth_a2b``, ``truth_a2c``, ... for domain ``a``.
+    """
+    truths = {f"truth_{domain}2{other}": values for other, values in images.items() if other != domain}
+    return {domain: images[domain], **{f"{name}_{domain}": values for name, values in others.items()}, **truths}
+
+
 def images_of(dataset: Any, domain: str, indices: Sequence[int]) -> Tensor:
-    """Images (N, C, H, W) of ``domain``, ``a`` or ``b``, by their indices in a split."""
-    chosen = [(index, ABSENT) if domain == "a" else (ABSENT, index) for index in indices]
-    return dataset.__getitems__([Draw(0, position, *pair) for position, pair in enumerate(chosen)])[domain]
+    """Images (N, C, H, W) of one domain of a dataset.
+
+    Args:
+        dataset: with the methods of :class:`DomainImages`.
+        domain: the domain's letter.
+        indices: which images of the split, N numbers.
+    """
+    letters = letters_of(len(dataset.lengths()))
+    chosen = [tuple(index if letter == domain else ABSENT for letter in letters) for index in indices]
+    return dataset.__getitems__([Draw(0, position, each) for position, each in enumerate(chosen)])[domain]
 
 
 def _as_it_is(batch: dict) -> dict:
@@ -218,25 +259,35 @@ def _as_it_is(batch: dict) -> dict:
 
 
 class DomainImages(Dataset):
-    """Images of both domains held in memory, handed out as batches.
+    """Images of any number of domains held in memory, handed out as batches.
 
     Args:
-        a: fields of domain a, all of one length: ``a`` and others of the batch, such as ``label_a`` or ``truth_b``.
-            uint8 tensors are images and become float32 in [-1, 1]; other tensors and lists are passed on.
-        b: likewise of domain b.
+        fields: for each domain, in the order of the letters, what batches hold of it, all of one length: for the first
+            domain ``a`` and others such as ``label_a`` or ``truth_a2b``; nothing where a domain is absent. uint8
+            tensors are images and become float32 in [-1, 1]; other tensors and lists are passed on.
 
     Attributes:
-        paired: image i of a and image i of b belong together in training.
+        paired: images i of all domains belong together in training.
+
+    Raises:
+        ValueError: a domain has fields, but no images under its letter.
     """
 
     paired = False
 
-    def __init__(self, a: Mapping[str, Tensor | Sequence], b: Mapping[str, Tensor | Sequence]) -> None:
-        self.fields = (dict(a), dict(b))
+    def __init__(self, *fields: Mapping[str, Tensor | Sequence]) -> None:
+        self.fields = tuple(dict(of_domain) for of_domain in fields)
+        for letter, of_domain in zip(letters_of(len(self.fields)), self.fields, strict=True):
+            if of_domain and letter not in of_domain:
+                raise ValueError(
+                    f"The fields of domain {letter} are {', '.join(of_domain)}, without {letter} itself.\n"
+                    "Give the fields of each domain in the order of the letters."
+                )
 
-    def lengths(self) -> tuple[int, int]:
-        """How many images the domains hold."""
-        return tuple(len(next(iter(fields.values()), ())) for fields in self.fields)
+    def lengths(self) -> tuple[int, ...]:
+        """How many images each domain holds."""
+        letters = letters_of(len(self.fields))
+        return tuple(len(of_domain.get(letter, ())) for letter, of_domain in zip(letters, self.fields, strict=True))
 
     def __len__(self) -> int:
         return max(self.lengths())
@@ -244,7 +295,7 @@ class DomainImages(Dataset):
     def __getitems__(self, draws: list[Draw]) -> dict[str, Tensor | list]:
         """The batch of these draws; a domain that is absent from all of them has no fields in it."""
         batch: dict[str, Tensor | list] = {}
-        for fields, indices in zip(self.fields, zip(*[d[2:] for d in draws], strict=True), strict=True):
+        for fields, indices in zip(self.fields, zip(*[draw.indices for draw in draws], strict=True), strict=True):
             present = [i for i in indices if i != ABSENT]
             if not present:
                 continue

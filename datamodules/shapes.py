@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .base import DomainData
-from .loading import DomainImages
+from .loading import DomainImages, fields_of
 
 FACTORS = {"floor": 10, "wall": 10, "object": 10, "size": 8, "shape": 4, "orientation": 15}
 COUNT = math.prod(FACTORS.values())
@@ -228,7 +228,7 @@ class Shapes(DomainData):
     training images for each domain from all 480,000 combinations, none twice; it is for what has to know any picture.
 
     Batches hold ``attributes_a`` and ``attributes_b``, (N, 6): the numbers of the factors' values. In val and test they
-    hold ``truth_b``, which is what ``a`` becomes with the ``b`` at the same place as guide, and ``truth_a`` likewise.
+    hold ``truth_a2b``, what ``a`` becomes with the ``b`` at the same place as guide, and ``truth_b2a`` likewise.
     ``path_a`` and ``path_b`` are rows of 3D Shapes.
 
     By default pictures are rendered into memory and nothing is read. With ``real`` they are those of 3D Shapes, of the
@@ -295,19 +295,21 @@ class Shapes(DomainData):
         first = {"val": 0, "test": HELD_OUT["val"], "train": sum(HELD_OUT.values())}[name]
         rows = [mine[first : first + HELD_OUT.get(name, MOST)] for mine in self.combinations()]
         factors = [to_factors(mine) for mine in rows]
-        fields = [
-            {
-                domain: self.images(mine),
-                f"attributes_{domain}": mine.float(),
-                f"path_{domain}": [f"{self.split_name}/{row:06d}" for row in of_domain.tolist()],
-            }
-            for domain, mine, of_domain in zip("ab", factors, rows, strict=True)
-        ]
+        images = [{"a": factors[0]}, {"b": factors[1]}]
         if name != "train":
             shared = torch.tensor([role == "shared" for role in self.roles.values()])
             # A factor that is special to a has one value in all of b, so what is not shared is as in the guide.
-            fields[0]["truth_b"] = self.images(torch.where(shared, *factors))
-            fields[1]["truth_a"] = self.images(torch.where(shared, *reversed(factors)))
+            images[0]["b"] = torch.where(shared, *factors)
+            images[1]["a"] = torch.where(shared, *reversed(factors))
+        fields = [
+            fields_of(
+                domain,
+                {shown: self.images(wanted) for shown, wanted in images[place].items()},
+                attributes=factors[place].float(),
+                path=[f"{self.split_name}/{row:06d}" for row in rows[place].tolist()],
+            )
+            for place, domain in enumerate(self.letters)
+        ]
         return DomainImages(*fields)
 
     def images(self, factors: Tensor) -> Tensor:

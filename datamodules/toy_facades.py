@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .base import DomainData
-from .loading import DomainImages
+from .loading import DomainImages, fields_of
 from .palettes import FACADES, Colour
 
 SIZES = {"train": 4000, "val": 100, "test": 100}
@@ -51,6 +52,14 @@ STYLES = tuple((material, light) for light in LIGHTS for material in MATERIALS)
 # More than half are of brick and seen by day, so that the median of all styles is one of them: what an L1 loss asks of
 # a method with a single output is then a true answer, and no mixture.
 FREQUENCIES = (3 / 5, *[2 / 35] * (len(STYLES) - 1))
+
+
+def check_size(data: DomainData, image_size: int) -> None:
+    """Refuse a size below :data:`SMALLEST`."""
+    if image_size < SMALLEST:
+        raise ValueError(
+            f"data.image_size is {image_size}, but {type(data).__name__} cannot be drawn below {SMALLEST} px."
+        )
 
 
 def draw_labels(split: str, index: int, size: int) -> np.ndarray:
@@ -118,6 +127,11 @@ def draw_labels(split: str, index: int, size: int) -> np.ndarray:
     return classes
 
 
+def draw_all_labels(split: str, indices: Iterable[int], size: int) -> np.ndarray:
+    """Several label maps by :func:`draw_labels`, uint8 (N, size, size)."""
+    return np.stack([draw_labels(split, index, size) for index in indices])
+
+
 def draw_style(split: str, index: int) -> int:
     """Which of :data:`STYLES` the photo of this picture shows, drawn by :data:`FREQUENCIES`."""
     random = np.random.default_rng([list(SIZES).index(split), index, 1])
@@ -134,6 +148,13 @@ def photograph(classes: np.ndarray, style: int) -> np.ndarray:
     Returns:
         uint8 (N, H, W, 3).
     """
+    photos = np.empty((*classes.shape, 3), np.uint8)
+    for first in range(0, len(classes), PART):
+        photos[first : first + PART] = _photograph(classes[first : first + PART], style)
+    return photos
+
+
+def _photograph(classes: np.ndarray, style: int) -> np.ndarray:
     material, light = MATERIALS[STYLES[style][0]], LIGHTS[STYLES[style][1]]
     size = classes.shape[1]
     y, x = np.mgrid[:size, :size]
@@ -200,6 +221,11 @@ def _borders(inside: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np
     return up, down, left, right
 
 
+def channels_first(images: np.ndarray) -> Tensor:
+    """(..., H, W, C) to (..., C, H, W)."""
+    return torch.from_numpy(np.moveaxis(images, -1, -3).copy())
+
+
 class ToyFacades(DomainData):
     """Domain a: photos of houses. Domain b: their label maps, in the colours of CMP Facades. Both are drawn by rule.
 
@@ -207,7 +233,7 @@ class ToyFacades(DomainData):
     :data:`STYLES`, 4 materials by day and in the evening. Nothing in the labels tells which one a picture's photo
     shows; 3 of 5 are of brick and seen by day, the others are equally frequent (:data:`FREQUENCIES`). Any two styles
     of one label map are further apart than 0.4 (root mean squared distance on [-1, 1]). Val and test batches carry
-    ``truths_a``, (N, 8, C, H, W): the photos of ``b`` in all styles, of which ``truth_a`` is one.
+    ``truths_b2a``, (N, 8, C, H, W): the photos of ``b`` in all styles, of which ``truth_b2a`` is one.
 
     There are 4,000 / 100 / 100 pictures in train / val / test. A picture is a function of its split and its index
     alone, whatever ``seed`` is. Being embedded, the data reads nothing from ``root`` and has nothing to ``download``:
@@ -239,32 +265,25 @@ class ToyFacades(DomainData):
         paired: bool = True,
     ) -> None:
         super().__init__(root, download, batch_size, num_workers, image_size, seed)
-        if image_size < SMALLEST:
-            raise ValueError(f"data.image_size is {image_size}, but ToyFacades cannot be drawn below {SMALLEST} px.")
+        check_size(self, image_size)
         self.paired = paired
 
     def split(self, name: str) -> DomainImages:
         """Draw one split."""
         count, training = SIZES[name], name == "train"
-        classes = np.stack([draw_labels(name, index, self.image_size) for index in range(count)])
+        classes = draw_all_labels(name, range(count), self.image_size)
         styles = np.array([draw_style(name, index) for index in range(count)])
         photos = np.empty((*classes.shape, 3), np.uint8)
         for style in range(len(STYLES)):
-            places = np.flatnonzero(styles == style)
-            for some in np.split(places, range(PART, len(places), PART)):
-                photos[some] = photograph(classes[some], style)
-        a, b = _stored(photos), _stored(COLOURS[classes])
-        fields_a = {"a": a, "path_a": [f"photo/{index:04d}" for index in range(count)]}
-        fields_b = {"b": b, "path_b": [f"labels/{index:04d}" for index in range(count)]}
-        if self.paired or not training:
-            fields_a["truth_b"], fields_b["truth_a"] = b, a
+            photos[styles == style] = photograph(classes[styles == style], style)
+        a, b = channels_first(photos), channels_first(COLOURS[classes])
+        known = self.paired or not training
+        paths_a, paths_b = ([f"{domain}/{index:04d}" for index in range(count)] for domain in self.domains)
+        fields_a = fields_of("a", {"a": a, "b": b} if known else {"a": a}, path=paths_a)
+        fields_b = fields_of("b", {"a": a, "b": b} if known else {"b": b}, path=paths_b)
         if not training:
-            fields_b["truths_a"] = _stored(np.stack([photograph(classes, style) for style in range(len(STYLES))], 1))
+            in_all_styles = [photograph(classes, style) for style in range(len(STYLES))]
+            fields_b["truths_b2a"] = channels_first(np.stack(in_all_styles, 1))
         images = DomainImages(fields_a, fields_b)
         images.paired = self.paired
         return images
-
-
-def _stored(images: np.ndarray) -> Tensor:
-    """Channels last to channels first."""
-    return torch.from_numpy(np.moveaxis(images, -1, -3).copy())

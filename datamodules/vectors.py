@@ -18,7 +18,7 @@ SPLITS = ("train", "val", "test")
 
 
 class VectorData(DomainData):
-    """Two domains of vectors (N, D), float32, on no particular scale.
+    """Domains of vectors (N, D), float32, on no particular scale.
 
     Args:
         root: folder with the data; the environment variable ``CROSSDOMAIN_DATA``, else ``data``, when left out.
@@ -154,13 +154,13 @@ class Moons(VectorData):
 
 
 class Embeddings(VectorData):
-    """Embeddings of the pictures of two domains, read from a file that ``crossdomain embed`` writes.
+    """Embeddings of the pictures of all domains, read from a file that ``crossdomain embed`` writes.
 
     Each entry is standardised to mean 0 and deviation 1 over training vectors, which decide for all splits.
 
     Args:
         name: the file is ``root/embeddings/<name>.pt``.
-        standardize: each domain by itself (``apart``), so that domains which differ much still overlap, or both by one
+        standardize: each domain by itself (``apart``), so that domains which differ much still overlap, or all by one
             map (``together``), so that they differ as they did.
         options: those of :class:`VectorData`.
     """
@@ -181,7 +181,7 @@ class Embeddings(VectorData):
 
     @property
     def content(self) -> dict:
-        """The file: ``domains``, and of each split the fields of both domains."""
+        """The file: ``domains``, and of each split the fields of each domain, by its letter."""
         if self._content is None:
             if not self.path.is_file():
                 raise FileNotFoundError(
@@ -193,7 +193,7 @@ class Embeddings(VectorData):
         return self._content
 
     @property
-    def domains(self) -> tuple[str, str]:
+    def domains(self) -> tuple[str, ...]:
         """Those of the pictures."""
         return tuple(self.content["domains"])
 
@@ -204,9 +204,9 @@ class Embeddings(VectorData):
 
     def split(self, name: str) -> DomainImages:
         """Standardise one split."""
-        train = {d: self.content["splits"]["train"][d][d] for d in "ab"}
+        train = {d: self.content["splits"]["train"][d][d] for d in self.letters}
         if self.standardize == "together":
-            train = dict.fromkeys("ab", torch.cat(list(train.values())))
+            train = dict.fromkeys(train, torch.cat(list(train.values())))
         fields = []
         for domain, vectors in train.items():
             found = self.content["splits"][name][domain]

@@ -135,12 +135,12 @@ class OneWay(Method):
         self.objective = LeastSquares()
 
     def generate(self, batch):
-        source, target = self.directions[0].split("2")
+        source = self.directions[0].source
         noise = torch.randn_like(batch[source][:, :1])
         return {
             "fake": self.net(torch.cat([batch[source], noise], 1)),
             "noise": noise,
-            "truth": batch[f"truth_{target}"],
+            "truth": batch[f"truth_{self.directions[0]}"],
         }
 
     def critic_loss(self, batch, out):

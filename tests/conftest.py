@@ -37,7 +37,7 @@ class Tensors(LightningDataModule):
         self.batch_size = batch_size
 
     def _loader(self, training):
-        sampler = DrawSampler(*self.dataset.lengths(), training=training)
+        sampler = DrawSampler(self.dataset.lengths(), training=training)
         return make_loader(self.dataset, sampler, batch_size=self.batch_size)
 
     def train_dataloader(self):

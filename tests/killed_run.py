@@ -75,7 +75,7 @@ def main(name, folder, kill_round, workers, devices):
     last = Path(folder) / "last.ckpt"
     data = Digits(batch_size=60 // devices, num_workers=workers)
     trainer.fit(method, data, ckpt_path=last if last.is_file() else None, weights_only=True)
-    pools = {key: pool.images for key, pool in method._pools().items()}
+    pools = {key: pool.images for key, pool in method.pools().items()}
     rates = [optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
     final = {"weights": method.state_dict(), "pools": pools, "rates": rates, "rounds": method.rounds}
     final["random"] = torch.get_rng_state()

@@ -53,7 +53,7 @@ class Numbered(LightningDataModule):
         ranks = (
             {} if self.trainer is None else {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
         )
-        sampler = DrawSampler(*self.dataset.lengths(), training=training, **ranks)
+        sampler = DrawSampler(self.dataset.lengths(), training=training, **ranks)
         return make_loader(self.dataset, sampler, batch_size=self.batch_size, num_workers=self.workers)
 
     def train_dataloader(self):
@@ -114,7 +114,7 @@ def train(folder, resume=False, data=None, callbacks=(), method=None, every_n_ro
     optimizers = [optimizer.state_dict() for optimizer in trainer.optimizers]
     state = {
         "weights": method.state_dict(),
-        "pools": {name: pool.images for name, pool in method._pools().items()},
+        "pools": {name: pool.images for name, pool in method.pools().items()},
         "rates": [optimizer["param_groups"][0]["lr"] for optimizer in optimizers],
         "moments": [optimizer["state"] for optimizer in optimizers],
         "counters": [method.rounds, method.images_seen, trainer.current_epoch, trainer.global_step],
@@ -219,7 +219,7 @@ def positions_of_all(position, processes, batch_size):
     """What several processes draw of an epoch after ``position`` images of it, in the order of the epoch."""
     drawn = []
     for rank in range(processes):
-        sampler = DrawSampler(IMAGES, IMAGES, training=True, rank=rank, world_size=processes)
+        sampler = DrawSampler((IMAGES, IMAGES), training=True, rank=rank, world_size=processes)
         loader = make_loader(Numbered().dataset, sampler, batch_size=batch_size)
         loader.load_state_dict({"epoch": 1, "positions": position, "total": IMAGES})
         drawn.append([int(number) for batch in loader for number in batch["number_a"]])

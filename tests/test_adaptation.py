@@ -55,7 +55,7 @@ def test_translator_is_frozen_and_no_part_of_the_classifier(translator, trainer,
     run = trainer()
     run.fit(classifier, Digits())
     assert set(classifier.state_dict()) == {f"network.{key}" for key in NETWORK(1, 10).state_dict()}
-    used = classifier._translator[0]
+    used = classifier._translator.on()
     assert not any(p.requires_grad for p in used.parameters())
     for name, value in method.state_dict().items():
         assert torch.equal(used.state_dict()[name], value)

@@ -16,6 +16,7 @@ from crossdomain.companion import Companion
 from crossdomain.companions import AttributePredictor
 from crossdomain.datamodules import Digits, DomainData, DomainImages, Shapes
 from crossdomain.datamodules.shapes import FACTORS, render
+from crossdomain.domains import DataSpec
 from crossdomain.evaluation import Evaluation
 from crossdomain.evaluation.probes.attributes import TransferredAttributes
 from crossdomain.method import Method
@@ -208,7 +209,7 @@ def test_it_learns_dots_and_comes_back_from_its_checkpoint(trainer, tmp_path):
     assert min(v for k, v in metrics.items() if "accuracy" in k) > 0.95
     assert metrics["test/error_ink_a"] < 0.2  # a guess of 1/2 has 1/4
     again = crossdomain.load(tmp_path / "predictor.ckpt")
-    assert again.data_spec == data.spec()
+    assert again.spec.to_plain() == data.spec()
     a, _ = data.split("test").fields
     seen = again.predict_attributes(a["a"].float() / 127.5 - 1)
     right = (seen[:, 0] == a["attributes_a"][:, 0]).float().mean().item()
@@ -245,12 +246,12 @@ class Lookup(nn.Module):
 
     def __init__(self, data, name="val"):
         super().__init__()
-        self.data_spec = data.spec()
+        self.spec = DataSpec.from_plain(data.spec())
         self.known = {}
         fields = data.split(name).fields
         factors = [fields[i][f"attributes_{d}"] for i, d in enumerate("ab")]
         shared = torch.tensor([role == "shared" for role in data.roles.values()])
-        truths = {"truth_b": torch.where(shared, *factors), "truth_a": torch.where(shared, *reversed(factors))}
+        truths = {"truth_a2b": torch.where(shared, *factors), "truth_b2a": torch.where(shared, *reversed(factors))}
         for of_domain, domain, values in zip(fields, "ab", factors, strict=True):
             for key, attributes in {domain: values, **truths}.items():
                 if key in of_domain:
@@ -390,7 +391,7 @@ def test_without_a_predictor_or_a_guide_nothing_is_scored(dots_predictor, traine
     (metrics,) = trainer().validate(Known(1, answer="guide"), Dots(), verbose=False)
     assert metrics == {}
     unguided = Known(1, answer="input")
-    unguided.guided = False
+    unguided.guide = "none"
     evaluation = Evaluation(predictor=dots_predictor[0], pictures=0, cycle_noise=0)
     (metrics,) = trainer(callbacks=[evaluation]).validate(unguided, Dots(), verbose=False)
     assert set(metrics) == {f"val/cycle_{kind}_{d}" for kind in ("max", "mean") for d in "ab"}
@@ -404,7 +405,7 @@ def test_predictors_of_other_attributes_are_refused(dots_predictor, trainer, tmp
     with pytest.raises(ValueError, match="data whose attributes have roles, such as Shapes; this data has none"):
         run.validate(Known(1), Digits())
     data, method = Dots(), Known(1, answer="guide")
-    method.data_spec = data.spec()
+    method.spec = DataSpec.from_plain(data.spec())
     serialization.write(method, tmp_path / "method.ckpt")
     data.roles = {**Dots.roles, "row": "a"}
     with pytest.raises(ValueError, match=r"trained for the roles .*\n.*\nTest it on the split that it was trained on"):

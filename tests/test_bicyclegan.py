@@ -34,7 +34,7 @@ def weights(**given):
 
 def pairs(n=2, size=32):
     a, b = 2 * torch.rand(n, 2, size, size) - 1, 2 * torch.rand(n, 3, size, size) - 1
-    return {"a": a, "b": b, "truth_b": b, "truth_a": a}
+    return {"a": a, "b": b, "truth_a2b": b, "truth_b2a": a}
 
 
 def fit(method, trainer, tensors, batch):
@@ -126,7 +126,7 @@ def test_one_round_is_the_official_one(trainer, tmp_path, monkeypatch):
     x, y = reference["x"].float() / 127.5 - 1, reference["y"].float() / 127.5 - 1
     monkeypatch.setattr(torch, "randn_like", lambda tensor: step["eps"])
     monkeypatch.setattr(torch, "randn", lambda *shape, **options: step["z"])
-    trainer(precision="64-true").fit(method, DataLoader([{"a": x, "b": y, "truth_b": y}], batch_size=None))
+    trainer(precision="64-true").fit(method, DataLoader([{"a": x, "b": y, "truth_a2b": y}], batch_size=None))
     official = {"generator_adversarial_encoded": "G_GAN", "generator_adversarial_random": "G_GAN2",
                 "generator_l1": "G_L1", "generator_kl": "kl", "generator_latent": "z_L1",
                 "critic_encoded": "D", "critic_random": "D2"}  # fmt: skip
@@ -175,7 +175,7 @@ def test_baselines_are_weights(name, options, terms, critics, encoder, trainer, 
     assert set(method.players["critic"]) == critics
     children = {child for child, _ in method.named_children()}
     assert children == {"generator", *critics, *(["encoder"] if encoder else [])}
-    assert method.accepts_guide == encoder
+    assert method.guide == ("optional" if encoder else "none")
 
 
 @pytest.mark.parametrize(("given", "moves"), [({"latent": 1.0, "l1": 1.0}, False), ({"latent": 1.0}, True)])

@@ -15,6 +15,7 @@ from crossdomain.cli import crossdomain as command
 from crossdomain.commands.compare import compare, find_members
 from crossdomain.companions import DomainClassifier
 from crossdomain.datamodules import Digits, ToyFacades
+from crossdomain.domains import DataSpec
 from crossdomain.evaluation import Evaluation
 from crossdomain.evaluation.grid import labelled_columns
 from crossdomain.methods import Pix2Pix
@@ -96,7 +97,7 @@ def test_every_form_holds_every_number(digits):
 def test_who_does_not_fit_is_listed_with_the_reason(trainer, tmp_path, capsys):
     paired = small_pix2pix(tmp_path / "pix2pix-toy.ckpt", trainer)
     classifier = DomainClassifier(1, network=partial(ConvClassifier, width=4))
-    classifier.data_spec = Digits().spec()
+    classifier.spec = DataSpec.from_plain(Digits().spec())
     serialization.write(classifier, tmp_path / "classifier.ckpt")
     names = [paired, "cyclegan-digits", str(tmp_path / "classifier.ckpt")]
     command(["compare", *names, "--data", "ToyFacades", "--data.batch_size", "50", "--pictures", "2"])

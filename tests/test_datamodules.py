@@ -15,7 +15,7 @@ def numbers(start, n):
 
 def loader(length_a=10, length_b=7, training=True, workers=0, epoch=0, batch_size=3, seed=0, **options):
     dataset = DomainImages({"a": numbers(0, length_a)}, {"b": numbers(100, length_b)})
-    sampler = DrawSampler(length_a, length_b, training=training, seed=seed, **options)
+    sampler = DrawSampler((length_a, length_b), training=training, seed=seed, **options)
     sampler.set_epoch(epoch)
     return make_loader(dataset, sampler, batch_size=batch_size, num_workers=workers)
 
@@ -56,7 +56,7 @@ def test_digits_tell_the_truth_to_validation_and_not_to_training():
     data.setup("fit")
     train, val = next(iter(data.train_dataloader())), next(iter(data.val_dataloader()))
     assert set(train) == {"a", "b", "label_a", "label_b", "path_a", "path_b"}
-    assert set(val) == set(train) | {"truth_a", "truth_b"}
+    assert set(val) == set(train) | {"truth_b2a", "truth_a2b"}
     for domain in "ab":
         assert val[domain].shape == (64, 1, 16, 16)
         assert val[domain].dtype == torch.float32
@@ -65,10 +65,10 @@ def test_digits_tell_the_truth_to_validation_and_not_to_training():
         levels = (val[domain] + 1) * 127.5
         torch.testing.assert_close(levels, levels.round(), atol=1e-4, rtol=0)
     again = photocopy((val["a"] + 1) / 2) * 2 - 1
-    assert (again - val["truth_b"]).abs().max() <= 1 / 127.5
+    assert (again - val["truth_a2b"]).abs().max() <= 1 / 127.5
     # What the docs say of the task: leaving pictures as they are, and the mean picture.
-    assert (val["a"] - val["truth_b"]).square().mean().item() == pytest.approx(0.35, abs=0.03)
-    assert (val["truth_b"] - val["truth_b"].mean(0)).square().mean().item() == pytest.approx(0.05, abs=0.01)
+    assert (val["a"] - val["truth_a2b"]).square().mean().item() == pytest.approx(0.35, abs=0.03)
+    assert (val["truth_a2b"] - val["truth_a2b"].mean(0)).square().mean().item() == pytest.approx(0.05, abs=0.01)
 
 
 def test_digits_in_other_sizes_and_colours():
@@ -173,9 +173,9 @@ def test_inverted_digits_know_their_truth():
     plain = Digits().split("val")
     a, b = data.splits["val"].fields
     assert torch.equal(a["a"], plain.fields[0]["a"])
-    for truth, image in ((a["truth_b"], a["a"]), (b["truth_a"], b["b"])):
+    for truth, image in ((a["truth_a2b"], a["a"]), (b["truth_b2a"], b["b"])):
         assert (truth.int() + image.int() - 255).abs().max() <= 1  # both were rounded to bytes
-    assert "truth_b" not in data.splits["train"].fields[0]
+    assert "truth_a2b" not in data.splits["train"].fields[0]
 
 
 def test_printed_digits_are_many_typefaces_without_truth():
@@ -184,7 +184,7 @@ def test_printed_digits_are_many_typefaces_without_truth():
     seen = {split: data.split(split) for split in ("train", "val", "test")}
     assert [dataset.lengths() for dataset in seen.values()] == [(620, 540), (100, 97), (80, 360)]
     for dataset in seen.values():
-        assert not {"truth_a", "truth_b"} & {name for fields in dataset.fields for name in fields}
+        assert not {"truth_b2a", "truth_a2b"} & {name for fields in dataset.fields for name in fields}
     images, labels = seen["train"].fields[0]["a"], seen["train"].fields[0]["label_a"]
     assert labels.bincount(minlength=10).min() > 40
     assert len({image.numpy().tobytes() for dataset in seen.values() for image in dataset.fields[0]["a"]}) == 800

@@ -10,6 +10,7 @@ import torch
 from torchvision import datasets
 
 from crossdomain.datamodules import DigitPair
+from crossdomain.datamodules.digit_pair import read_digits
 
 REAL = Path(os.environ.get("CROSSDOMAIN_DATA", "nowhere"))
 needs_real = pytest.mark.skipif(not (REAL / "USPS").is_dir(), reason="CROSSDOMAIN_DATA has no digits")
@@ -28,7 +29,7 @@ def test_any_two_become_domains(source, target, channels, small_data):
         assert batch[domain].shape == (4, channels, 16, 16)
         assert batch[domain].abs().max() <= 1
         assert batch[f"label_{domain}"].max() <= 9
-    assert "truth_b" not in batch
+    assert "truth_a2b" not in batch
 
 
 def test_val_is_held_out_of_train_and_test_is_the_official_one(small_data):
@@ -76,10 +77,9 @@ def test_svhn_reads_real_images(tmp_path, monkeypatch):
     (tmp_path / "SVHN").mkdir()
     shutil.copy(REAL / "SVHN" / "train_32x32_first288.mat", tmp_path / "SVHN" / "train_32x32.mat")
     monkeypatch.setattr(datasets.SVHN, "_check_integrity", lambda self: True)
-    data = DigitPair("svhn", "usps", root=str(tmp_path), image_size=32)
-    images, labels, paths = data._domain("svhn", "train")
+    images, labels, paths = read_digits("svhn", "train", tmp_path, 32, 3)
     assert images.shape == (260, 3, 32, 32)
-    held_out = data._domain("svhn", "val")
+    held_out = read_digits("svhn", "val", tmp_path, 32, 3)
     assert held_out[0].shape == (28, 3, 32, 32)
     assert not set(paths) & set(held_out[2])
     assert set(labels.tolist()) == set(range(10))

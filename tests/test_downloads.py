@@ -20,10 +20,10 @@ from torchvision.io import encode_jpeg
 from crossdomain import serialization
 from crossdomain.cli import crossdomain as crossdomain_command
 from crossdomain.cli import main
-from crossdomain.datamodules import Cityscapes, Facades, Maps, PairedFolder, UnpairedFolder, downloads
+from crossdomain.datamodules import Cityscapes, Facades, Maps, PairedFolder, UnpairedFolder, archives, downloads
+from crossdomain.datamodules.archives import extract
 from crossdomain.datamodules.downloads import (
     check_sha256,
-    extract,
     fetch_archive,
     fetch_file,
     fetch_folder,
@@ -209,12 +209,12 @@ def test_what_is_unpacked_has_a_limit_that_can_be_raised(kind, tmp_path, monkeyp
     archive = tmp_path / f"x.{kind}"
     archive.write_bytes(zipped(files) if kind == "zip" else tar_gz(files))
     monkeypatch.setenv("CROSSDOMAIN_MAX_UNPACKED", "999999")
-    for read in (lambda: extract(archive, tmp_path / "x"), lambda: downloads.check_archive(archive)):
+    for read in (lambda: extract(archive, tmp_path / "x"), lambda: archives.check_archive(archive)):
         with pytest.raises(ValueError, match="holds more than the 999,999 bytes that CROSSDOMAIN_MAX_UNPACKED allows"):
             read()
     assert names(tmp_path) == [archive.name]
     monkeypatch.setenv("CROSSDOMAIN_MAX_UNPACKED", "1000000")
-    assert downloads.check_archive(archive) == 2
+    assert archives.check_archive(archive) == 2
     assert names(extract(archive, tmp_path / "x")) == ["a", "b"]
 
 
@@ -284,7 +284,7 @@ def test_members_that_would_leave_the_folder_are_refused(kind, tmp_path):
 def test_nothing_half_unpacked_stays_behind(error, tmp_path, monkeypatch):
     archive = tmp_path / "facades.tar.gz"
     archive.write_bytes(ARCHIVE)
-    contents, seen = downloads._contents, []
+    contents, seen = archives._contents, []
 
     def interrupted(archive):
         for name, blocks in contents(archive):
@@ -293,7 +293,7 @@ def test_nothing_half_unpacked_stays_behind(error, tmp_path, monkeypatch):
                 raise error
             yield name, blocks
 
-    monkeypatch.setattr(downloads, "_contents", interrupted)
+    monkeypatch.setattr(archives, "_contents", interrupted)
     with pytest.raises((KeyboardInterrupt, OSError)) as caught:
         extract(archive, tmp_path / "facades")
     if caught.type is OSError:
@@ -368,8 +368,11 @@ def test_missing_folders_are_downloaded(make, path, web, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"to its folder there,\nor fetch it with --data.download true\."):
         make(**options).setup("fit")
     data = make(download=True, **options)
-    assert (data.channels_a, data.channels_b) == (3, 3)  # asked for before Lightning calls prepare_data
+    with pytest.raises(FileNotFoundError, match=r"or fetch it with --data\.download true"):
+        _ = data.channels_a  # only prepare_data downloads
+    assert web.log == []
     data.prepare_data()
+    assert (data.channels_a, data.channels_b) == (3, 3)
     data.setup("fit")
     assert next(iter(data.train_dataloader()))["a"].shape == (1, 3, 32, 32)
     assert web.log == [(path, 200, 0)]

@@ -14,6 +14,7 @@ import crossdomain
 from crossdomain import serialization
 from crossdomain.companions import DomainClassifier
 from crossdomain.datamodules import Digits, ToyFacades
+from crossdomain.domains import DataSpec
 from crossdomain.evaluation import Evaluation
 from crossdomain.evaluation.grid import labelled_grid
 from crossdomain.flows import ImageFlow, dequantize
@@ -58,7 +59,7 @@ def test_values_over_a_whole_split(trainer):
         p.data += 0.05 * torch.randn_like(p)
     (metrics,) = trainer().validate(method, data, verbose=False)
     fields_a, fields_b = data.splits["val"].fields
-    a, truth = (fields_a[k].float() / 127.5 - 1 for k in ("a", "truth_b"))
+    a, truth = (fields_a[k].float() / 127.5 - 1 for k in ("a", "truth_a2b"))
     b = fields_b["b"].float() / 127.5 - 1
     output = method.translate(a, "a2b")
     mse = (output.clamp(-1, 1) - truth).square().flatten(1).mean(1)
@@ -165,7 +166,7 @@ def test_all_methods_show_the_same_inputs(trainer):
     batch = next(iter(data.val_dataloader()))
     grids = []
     for method in (alignflow(), cyclegan()):
-        method.data_spec = data.spec()
+        method.spec = DataSpec.from_plain(data.spec())
         grids.append(Evaluation(pictures=5).grid(method, batch))
     height = grids[1].shape[1]
     assert grids[1].shape == (
@@ -214,7 +215,7 @@ def test_several_truths_are_compared_with_all_samples(dropout, trainer, tensors,
     truths = torch.stack([outputs[:, 0] + 0.01, outputs[:, -1] - 0.01, -outputs[:, 0].sign()], 1)
     calls, translate = [], method.translate
     monkeypatch.setattr(method, "translate", lambda *a, **kw: calls.append(kw) or translate(*a, **kw))
-    data = tensors({}, {"b": b, "truth_a": truths[:, 0], "truths_a": truths})
+    data = tensors({}, {"b": b, "truth_b2a": truths[:, 0], "truths_b2a": truths})
     (metrics,) = trainer(callbacks=[Evaluation(pictures=0)]).validate(method, data, verbose=False)
     assert len(calls) == 1
     expected = {"mse_b2a", "psnr_b2a", "ssim_b2a", "nearest_mse_b2a", "modes_covered_b2a"}

@@ -15,7 +15,7 @@ from crossdomain import serialization
 from crossdomain.callbacks import PredictionWriter
 from crossdomain.cli import crossdomain as crossdomain_command
 from crossdomain.cli import main
-from crossdomain.datamodules import Cityscapes, Facades, Maps, PairedFolder, UnpairedFolder
+from crossdomain.datamodules import Cityscapes, Draw, Facades, Maps, PairedFolder, UnpairedFolder
 from crossdomain.datamodules.image_files import read_image, to_unit_range
 from crossdomain.datamodules.inspection import inspect_folder
 from crossdomain.methods import CycleGAN, Pix2Pix
@@ -100,8 +100,8 @@ def test_pairs_side_by_side_share_crop_and_flip(side_by_side):
     for epoch in range(8):
         train.sampler.set_epoch(epoch)
         for batch in train:
-            assert torch.equal(batch["truth_b"], batch["b"])
-            assert torch.equal(batch["truth_a"], batch["a"])
+            assert torch.equal(batch["truth_a2b"], batch["b"])
+            assert torch.equal(batch["truth_b2a"], batch["a"])
             for image_a, image_b, path in zip(batch["a"], batch["b"], batch["path_a"], strict=True):
                 whole = to_unit_range(stored["train", int(Path(path).stem)])
                 top, left, flipped = find(image_a, whole[:, :, :24])
@@ -113,7 +113,7 @@ def test_pairs_side_by_side_share_crop_and_flip(side_by_side):
     batch = next(iter(val))
     assert batch["a"].shape == (1, 3, 20, 24)  # evaluation keeps the size, one image at a time
     assert torch.equal(batch["a"][0], to_unit_range(stored["val", 0])[:, :, :24])
-    assert torch.equal(batch["truth_b"], batch["b"])
+    assert torch.equal(batch["truth_a2b"], batch["b"])
 
 
 def find(crop, image):
@@ -148,10 +148,10 @@ def test_pairs_can_train_unpaired_and_be_validated_against_the_truth(side_by_sid
     for epoch in range(6):
         train.sampler.set_epoch(epoch)
         for batch in train:
-            assert not {"truth_a", "truth_b"} & set(batch)
+            assert not {"truth_b2a", "truth_a2b"} & set(batch)
             seen.add(tuple(p == q for p, q in zip(batch["path_a"], batch["path_b"], strict=True)))
     assert len(seen) > 1
-    assert {"truth_a", "truth_b"} <= set(next(iter(val)))
+    assert {"truth_b2a", "truth_a2b"} <= set(next(iter(val)))
 
 
 def test_two_folders_are_matched_by_name(tmp_path):
@@ -181,7 +181,7 @@ def test_unpaired_folders_and_resizing(tmp_path):
     assert batch["a"].shape == batch["b"].shape == (2, 3, 16, 16)
     shapes = [{k: tuple(v.shape) for k, v in batch.items() if k in "ab"} for batch in val]
     assert shapes == [{"a": (2, 3, 16, 16), "b": (1, 3, 16, 16)}]
-    assert not {"truth_a", "truth_b"} & set(next(iter(val)))
+    assert not {"truth_b2a", "truth_a2b"} & set(next(iter(val)))
 
 
 def test_what_is_wrong_is_named(side_by_side, tmp_path):
@@ -227,7 +227,7 @@ def test_images_of_other_channels_are_refused(tmp_path):
     data = UnpairedFolder(root=str(tmp_path), folder="", image_size=16, batch_size=2, num_workers=0)
     dataset = data.split("train")
     with pytest.raises(ValueError, match=r"1\.png' has 4 channels, but domain a has 3\.\nGive all images"):
-        dataset.__getitems__([(0, 0, 1, 0)])
+        dataset.__getitems__([Draw(0, 0, (1, 0))])
 
 
 def test_data_check_names_what_is_wrong(tmp_path, capsys):
@@ -289,12 +289,12 @@ def test_real_facades():
     assert [data.split(name).lengths()[0] for name in ("train", "val", "test")] == [400, 100, 106]
     train, val = loaders(data)
     batch = next(iter(train))
-    assert batch["a"].shape == batch["truth_b"].shape == (4, 3, 128, 128)
+    assert batch["a"].shape == batch["truth_a2b"].shape == (4, 3, 128, 128)
     shown = next(iter(val))
     blueness = {d: float((shown[d][:, 2] - shown[d][:, 0]).mean()) for d in "ab"}
     assert blueness["b"] > 0.8  # walls and background are blue labels
     assert abs(blueness["a"]) < 0.4
-    assert torch.equal(shown["truth_a"], shown["a"])
+    assert torch.equal(shown["truth_b2a"], shown["a"])
 
 
 # --- pairs that do not fit -------------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ def test_critics_take_several_turns_and_generators_their_interval(trainer, tenso
     method = OneWay(1, critic_turns=2, generator_interval=3, optimizer=SGD)
     moves = []
     method.after_step = lambda player: moves.append((method.rounds, player))
-    trainer(max_epochs=3).fit(method, tensors({"a": images(8), "truth_b": images(8)}, {"b": images(8)}))
+    trainer(max_epochs=3).fit(method, tensors({"a": images(8), "truth_a2b": images(8)}, {"b": images(8)}))
     assert moves == [
         (r, player) for r in range(6) for player in ["critic"] * 2 + ["generator"] * (r in (2, 5))
     ]  # fmt: skip
@@ -199,7 +199,7 @@ def test_objectives_constrain_critics_after_each_of_their_updates(trainer, tenso
     seen = []
     constrain = method.objective.constrain
     method.objective.constrain = lambda parameters: seen.append(len(parameters)) or constrain(parameters)
-    trainer(limit_train_batches=1).fit(method, tensors({"a": images(8), "truth_b": images(8)}, {"b": images(8)}))
+    trainer(limit_train_batches=1).fit(method, tensors({"a": images(8), "truth_a2b": images(8)}, {"b": images(8)}))
     assert seen == [2, 2]
     assert max(p.abs().max() for p in method.critic.parameters()) <= 0.03
     assert max(p.abs().max() for p in method.net.parameters()) > 0.03
@@ -238,7 +238,7 @@ def test_supervised_method_refuses_a_batch_without_truth(trainer, tensors):
 @pytest.mark.parametrize("direction", ["a2b", "b2a"])
 def test_one_way_method_trains_and_logs_its_direction_alone(trainer, tensors, direction):
     a, b = images(8), images(8, 2)
-    data = tensors({"a": a, "truth_b": b}, {"b": b, "truth_a": a})
+    data = tensors({"a": a, "truth_a2b": b}, {"b": b, "truth_b2a": a})
     run = trainer()
     run.fit(OneWay(1, 2, direction=direction, optimizer=SGD), data)
     metrics = {name for name in run.callback_metrics if name.startswith("val/")}
@@ -249,7 +249,7 @@ def test_latent_loss_moves_the_generator_but_not_the_frozen_encoder(trainer, ten
     a = images(8)
     method = OneWay(1, optimizer=SGD)
     before = snapshot(method)
-    trainer().fit(method, tensors({"a": a, "truth_b": a}, {"b": a}))
+    trainer().fit(method, tensors({"a": a, "truth_a2b": a}, {"b": a}))
     moved = {name.partition(".")[0] for name, p in method.named_parameters() if not torch.equal(p, before[name])}
     assert moved == {"net", "critic"}
     assert all(p.requires_grad for p in method.parameters())
@@ -285,7 +285,7 @@ def test_guide_decides_its_part_of_the_output(trainer, tensors):
     expected = method.a2b(torch.cat([a[:, :1], guide[:, 1:]], 1))
     torch.testing.assert_close(method.translate(a, "a2b", guide=guide), expected)
     run = trainer()
-    run.fit(method, tensors({"a": images(8, 2)}, {"b": images(8, 2), "truth_a": images(8, 2)}))
+    run.fit(method, tensors({"a": images(8, 2)}, {"b": images(8, 2), "truth_b2a": images(8, 2)}))
     assert {n for n in run.callback_metrics if n.startswith("val/")} == {"val/mse_b2a", "val/psnr_b2a"}
 
 
@@ -319,7 +319,7 @@ def test_every_shape_of_method_is_stored_and_rebuilt(method, trainer, tensors, t
         data = tensors({"a": torch.randn(8, 2)}, {"b": torch.randn(8, 2)})
     else:
         a, b = images(8, method.channels["a"]), images(8, method.channels["b"])
-        data = tensors({"a": a, "truth_b": b}, {"b": b, "truth_a": a})
+        data = tensors({"a": a, "truth_a2b": b}, {"b": b, "truth_b2a": a})
     run = trainer()
     run.fit(method, data)
     run.save_checkpoint(tmp_path / "x.ckpt")

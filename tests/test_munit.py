@@ -89,7 +89,7 @@ def test_critics_move_first_and_each_player_its_own_networks_alone(trainer, snap
         assert moved == networks
     trainer(limit_train_batches=1, limit_val_batches=0).fit(method := MUNIT(3, **SMALL), data)
     assert list(method.last_terms)[:2] == ["critic_b", "critic_a"]
-    assert method._pools() == {}
+    assert method.pools() == {}
 
 
 def test_networks_of_the_paper():

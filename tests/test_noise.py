@@ -55,7 +55,7 @@ METHODS = {
 def test_an_image_is_translated_alike_in_every_batch(name):
     method = METHODS[name]().eval()
     images = torch.rand(1, 1, 64, 64).expand(5, -1, -1, -1)
-    guide = {"guide": images} if method.guided else {}
+    guide = {"guide": images} if method.guide == "required" else {}
     one_by_one = {key: value[:1] for key, value in guide.items()}
     state = torch.get_rng_state()
     together = method.translate(images, "a2b", samples=2, seed=3, **guide)
@@ -88,11 +88,11 @@ class Uneven(LightningDataModule):
             return torch.randint(0, 256, (n, channels, 4, 4), dtype=torch.uint8, generator=generator)
 
         a = {"a": draw(11)}
-        self.dataset = DomainImages(a | {"truth_b": draw(11)}, {"b": draw(4)})
+        self.dataset = DomainImages(a | {"truth_a2b": draw(11)}, {"b": draw(4)})
         self.batch_size = batch_size
 
     def val_dataloader(self):
-        sampler = DrawSampler(*self.dataset.lengths(), training=False)
+        sampler = DrawSampler(self.dataset.lengths(), training=False)
         return make_loader(self.dataset, sampler, batch_size=self.batch_size)
 
     test_dataloader = predict_dataloader = val_dataloader

@@ -471,7 +471,7 @@ SETTINGS = {
 def pairs(tensors):
     """Eight pairs of noise, as batches of four."""
     a, b = (torch.randint(0, 256, (8, 1, 16, 16), dtype=torch.uint8) for _ in "ab")
-    return tensors({"a": a, "truth_b": b}, {"b": b, "truth_a": a})
+    return tensors({"a": a, "truth_a2b": b}, {"b": b, "truth_b2a": a})
 
 
 @pytest.mark.parametrize("name", METHODS)

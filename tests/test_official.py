@@ -212,7 +212,7 @@ def test_one_generator_of_a_cyclegan_translates_and_is_no_more_than_that(role, g
     same([method.translate(x, way)], [reference["outputs"]["G_B"]])
     with pytest.raises(ValueError, match=f"has the generator {way} alone, so it cannot be trained"):
         trainer().fit(method, tensors({"a": x}, {"b": x}))
-    (results,) = trainer().test(method, tensors({"a": x, "truth_b": x}, {"b": x, "truth_a": x}), verbose=False)
+    (results,) = trainer().test(method, tensors({"a": x, "truth_a2b": x}, {"b": x, "truth_b2a": x}), verbose=False)
     assert {key for key in results if "mse" in key} == {f"test/mse_{way}"}
     (written,) = export_official(method, tmp_path / "out")
     assert written.name == f"latest_net_{'G_A' if way == 'a2b' else 'G_B'}.pth"

@@ -460,7 +460,7 @@ class TestKinds:
         (tmp_path / "trainB").symlink_to(tmp_path / "trainA")
         data = UnpairedFolder(root=str(tmp_path), folder="", image_size=side, flip=False, batch_size=1, num_workers=0)
         assert (data.channels_a, data.levels) == (shown.shape[2], levels)
-        crop = data.split("train").__getitems__([Draw(0, 0, 0, 0)])["a"][0]
+        crop = data.split("train").__getitems__([Draw(0, 0, (0, 0))])["a"][0]
         scaled = expected * (2 / (levels - 1)) - 1
         windows = scaled.unfold(1, side, 1).unfold(2, side, 1)
         distances = (windows - crop[:, None, None]).abs().amax((0, 3, 4))

@@ -23,7 +23,7 @@ def make(**options):
 
 def pairs(n=2, size=64):
     a, b = 2 * torch.rand(n, 2, size, size) - 1, 2 * torch.rand(n, 3, size, size) - 1
-    return {"a": a, "b": b, "truth_b": b, "truth_a": a}
+    return {"a": a, "b": b, "truth_a2b": b, "truth_b2a": a}
 
 
 @pytest.mark.parametrize("direction", ["a2b", "b2a"])
@@ -59,7 +59,7 @@ def test_one_round_is_the_official_one(trainer, tmp_path):
 
     method, before, after = load(start).train(), load(start).state_dict(), load(step).state_dict()
     x, y = reference["x"].float() / 127.5 - 1, reference["y"].float() / 127.5 - 1
-    batch = {"a": x, "b": y, "truth_b": y}
+    batch = {"a": x, "b": y, "truth_a2b": y}
     trainer(precision="64-true").fit(method, DataLoader([batch], batch_size=None))
     losses = {name: pytest.approx(value, rel=1e-6) for name, value in step["losses"].items()}
     assert float(method.last_terms["generator_adversarial"]) == losses["G_GAN"]

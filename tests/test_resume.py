@@ -127,13 +127,13 @@ def test_other_processes_go_on_with_the_next_images(whole, position, processes, 
 
 
 def test_older_loader_states_count_batches(whole):
-    loader = make_loader(Numbered().dataset, DrawSampler(IMAGES, IMAGES, training=True), batch_size=BATCH)
+    loader = make_loader(Numbered().dataset, DrawSampler((IMAGES, IMAGES), training=True), batch_size=BATCH)
     loader.load_state_dict({"epoch": 1, "batches": 3})
     assert [n for batch in loader for n in batch["number_a"].tolist()] == whole[0].epochs[1][3 * BATCH :]
 
 
 def test_on_data_of_another_size_the_epoch_starts_anew():
-    loader = make_loader(Numbered().dataset, DrawSampler(IMAGES, IMAGES, training=True), batch_size=BATCH)
+    loader = make_loader(Numbered().dataset, DrawSampler((IMAGES, IMAGES), training=True), batch_size=BATCH)
     with pytest.warns(UserWarning, match="epoch of 50 images, but this data has 40: the epoch starts anew"):
         loader.load_state_dict({"epoch": 1, "positions": 12, "total": 50})
     assert len(list(loader)) == IMAGES // BATCH

@@ -12,6 +12,7 @@ from crossdomain import hub, serialization
 from crossdomain.commands import lightning as lightning_cli
 from crossdomain.companions import DomainSegmenter
 from crossdomain.datamodules import Cityscapes, DomainData, DomainImages, Facades, Maps
+from crossdomain.domains import DataSpec
 from crossdomain.evaluation import Evaluation
 from crossdomain.method import Method
 from crossdomain.metrics import SegmentationScore
@@ -42,7 +43,7 @@ class Stripes(DomainData):
         self.photos, self.labels = photos.to(torch.uint8), labels.to(torch.uint8)
 
     def split(self, name):
-        a, b = {"a": self.photos, "truth_b": self.labels}, {"b": self.labels, "truth_a": self.photos}
+        a, b = {"a": self.photos, "truth_a2b": self.labels}, {"b": self.labels, "truth_b2a": self.photos}
         return DomainImages(a, b)
 
 
@@ -192,10 +193,10 @@ def test_backbones_that_do_not_exist_are_refused(options, message):
 
 def test_loss_is_the_cross_entropy_of_pixels_that_count():
     method = DomainSegmenter(3, classes=3, network=NETWORK)
-    method.data_spec = Stripes().spec()
+    method.spec = DataSpec.from_plain(Stripes().spec())
     batch = {
         "a": torch.rand(1, 3, 1, 3),
-        "truth_b": as_image([255, 0, 0], [0, 0, 0], [0, 0, 255]),
+        "truth_a2b": as_image([255, 0, 0], [0, 0, 0], [0, 0, 255]),
     }
     out = method.eval().generate(batch)
     assert out["truth"].tolist() == [[[0, VOID, 2]]]
@@ -220,7 +221,7 @@ def test_it_learns_stripes_and_comes_back_from_its_checkpoint(trainer, tmp_path)
     assert before["val/pixel_accuracy_a"] < 0.6
     assert after["val/pixel_accuracy_a"] > 0.9
     again = crossdomain.load(tmp_path / "segmenter.ckpt")
-    assert again.data_spec == data.spec()
+    assert again.spec.to_plain() == data.spec()
     photos = data.photos[:8].float() / 127.5 - 1
     assert torch.equal(again.segment(photos), method.eval().segment(photos))
     right = again.segment(data.photos.float() / 127.5 - 1).argmax(1) == data.classes
@@ -230,8 +231,8 @@ def test_it_learns_stripes_and_comes_back_from_its_checkpoint(trainer, tmp_path)
 def test_labels_may_be_domain_a(trainer):
     data = Stripes()
     data.palette = data.palette | {"domain": "a"}
-    data.splits["val"] = DomainImages({"a": data.labels, "truth_b": data.photos},
-                                      {"b": data.photos, "truth_a": data.labels})  # fmt: skip
+    data.splits["val"] = DomainImages({"a": data.labels, "truth_a2b": data.photos},
+                                      {"b": data.photos, "truth_b2a": data.labels})  # fmt: skip
     method = DomainSegmenter(3, classes=3, network=NETWORK, labels="a")
     (metrics,) = trainer().validate(method, data, verbose=False)
     right = method.eval().segment(data.photos.float() / 127.5 - 1).argmax(1) == data.classes
@@ -296,7 +297,7 @@ def test_segmenters_that_do_not_fit_are_refused(segmenter, trainer, tmp_path):
         run.validate(Painter(3), data)
     run = trainer(limit_train_batches=0, limit_val_batches=0)
     method = Painter(3)
-    method.data_spec = Stripes().spec()
+    method.spec = DataSpec.from_plain(Stripes().spec())
     serialization.write(method, tmp_path / "painter.ckpt")
     with pytest.raises(ValueError, match=r"segmenter is .* a Painter, which cannot segment"):
         trainer(callbacks=[Evaluation(segmenter=str(tmp_path / "painter.ckpt"))]).validate(Painter(3), Stripes())

@@ -224,7 +224,7 @@ def test_truths_keep_what_is_shared_and_take_the_rest_from_the_guide(split):
         )
         to_b = {n: mine[n] if n in shared else guide[n] if n in of_b else HELD[n] for n in NAMES}
         to_a = {n: guide[n] if n in shared else mine[n] if n in of_a else HELD[n] for n in NAMES}
-        for factors, found in ((mine, a["a"]), (guide, b["b"]), (to_b, a["truth_b"]), (to_a, b["truth_a"])):
+        for factors, found in ((mine, a["a"]), (guide, b["b"]), (to_b, a["truth_a2b"]), (to_a, b["truth_b2a"])):
             assert torch.equal(render(torch.tensor([list(factors.values())]))[0], found[place])
 
 
@@ -235,8 +235,8 @@ def test_batches():
     train = next(iter(data.train_dataloader()))
     batch = next(iter(data.val_dataloader()))
     assert {"a", "b", "attributes_a", "attributes_b", "path_a", "path_b"} <= set(train)
-    assert set(batch) == {"a", "b", "attributes_a", "attributes_b", "path_a", "path_b", "truth_a", "truth_b"}
-    assert batch["a"].shape == batch["truth_b"].shape == (20, 3, 64, 64)
+    assert set(batch) == {"a", "b", "attributes_a", "attributes_b", "path_a", "path_b", "truth_b2a", "truth_a2b"}
+    assert batch["a"].shape == batch["truth_a2b"].shape == (20, 3, 64, 64)
     assert batch["attributes_a"].shape == (20, 6)
     assert batch["attributes_a"].dtype == torch.float32
     row = int(batch["path_b"][4].removeprefix("A/"))

@@ -89,17 +89,17 @@ def test_every_class_is_drawn_and_every_pixel_is_one_of_them():
 
 def test_truths_are_all_styles_of_the_label_map_and_the_photo_is_one_of_them():
     a, b = drawn("val")
-    assert b["truths_a"].shape == (100, 8, 3, 64, 64)
-    same = (b["truths_a"] == a["a"][:, None]).flatten(2).all(2)
+    assert b["truths_b2a"].shape == (100, 8, 3, 64, 64)
+    same = (b["truths_b2a"] == a["a"][:, None]).flatten(2).all(2)
     assert torch.equal(same.int().argmax(1), torch.tensor([draw_style("val", i) for i in range(100)]))
     assert (same.sum(1) == 1).all()
-    assert torch.equal(b["truth_a"], a["a"])
-    assert torch.equal(a["truth_b"], b["b"])
+    assert torch.equal(b["truth_b2a"], a["a"])
+    assert torch.equal(a["truth_a2b"], b["b"])
 
 
 @pytest.mark.parametrize("size", [32, 64])
 def test_styles_are_further_apart_than_twice_the_radius(size):
-    truths = in_range(ToyFacades(image_size=size).split("test").fields[1]["truths_a"]).flatten(2)
+    truths = in_range(ToyFacades(image_size=size).split("test").fields[1]["truths_b2a"]).flatten(2)
     distances = torch.cdist(truths, truths) / truths.shape[2] ** 0.5 + 9 * torch.eye(8)
     assert distances.min() > 2 * RADIUS
 
@@ -116,7 +116,7 @@ def test_one_style_is_more_frequent_than_all_others():
 
 
 def test_baselines_that_the_docs_state():
-    truths = in_range(drawn("test")[1]["truths_a"])
+    truths = in_range(drawn("test")[1]["truths_b2a"])
     # The mean training photo; a quarter of the split is near enough, and quick.
     maps = np.stack([draw_labels("train", i, 64) for i in range(1000)])
     styles = np.array([draw_style("train", i) for i in range(1000)])
@@ -135,19 +135,19 @@ def test_batches_of_pairs_and_of_single_domains():
     for data in (paired, unpaired):
         data.setup("fit")
     train, val = next(iter(paired.train_dataloader())), next(iter(paired.val_dataloader()))
-    assert set(train) == {"a", "b", "path_a", "path_b", "truth_a", "truth_b"}
-    assert set(val) == set(train) | {"truths_a"}
+    assert set(train) == {"a", "b", "path_a", "path_b", "truth_b2a", "truth_a2b"}
+    assert set(val) == set(train) | {"truths_b2a"}
     assert train["a"].shape == (16, 3, 32, 32)
-    assert val["truths_a"].shape == (16, 8, 3, 32, 32)
-    assert val["truths_a"].dtype == torch.float32
-    assert torch.equal(train["a"], train["truth_a"])
+    assert val["truths_b2a"].shape == (16, 8, 3, 32, 32)
+    assert val["truths_b2a"].dtype == torch.float32
+    assert torch.equal(train["a"], train["truth_b2a"])
     assert [p.split("/")[1] for p in train["path_a"]] == [p.split("/")[1] for p in train["path_b"]]
     alone = next(iter(unpaired.train_dataloader()))
     assert set(alone) == {"a", "b", "path_a", "path_b"}
     assert [p.split("/")[1] for p in alone["path_a"]] != [p.split("/")[1] for p in alone["path_b"]]
     again = next(iter(unpaired.val_dataloader()))
     assert set(again) == set(val)
-    assert torch.equal(again["truths_a"], val["truths_a"])
+    assert torch.equal(again["truths_b2a"], val["truths_b2a"])
 
 
 def test_sizes_and_what_the_checkpoint_notes():

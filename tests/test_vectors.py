@@ -1,5 +1,6 @@
 """Vectors from end to end: data, metrics, pictures, classifiers, embeddings."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -233,7 +234,7 @@ def test_embed_writes_what_embeddings_reads(small_data, tmp_path, monkeypatch, c
     method = SharedAutoencoder(1, latent=3, encoder=ENCODER)
     for p in method.encoder.parameters():
         p.data += 0.2 * torch.randn_like(p)  # a new encoder hardly looks at its input
-    method.data_spec |= {"domains": ["mnist", "usps"], "image_size": 16}
+    method.spec = replace(method.spec, domains=("mnist", "usps"), image_size=16)
     serialization.write(method, "autoencoder.ckpt")
     options = ["--config", "autoencoder_mnist_usps"]
     crossdomain_command(["embed", "autoencoder.ckpt", *options])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -38,8 +39,8 @@ def can_write(folder: str | os.PathLike) -> None:
 
 
 def reason(error: Exception) -> Exception:
-    """What a constructor raised, which jsonargparse wraps in what it had asked for."""
-    while "Union subtypes" in str(error) and isinstance(error.__cause__, Exception):
+    """What a constructor or data raised, which jsonargparse wraps in what it had asked for."""
+    while re.search("Union subtypes|Call to compute_fn", str(error)) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     return error
 

@@ -287,7 +287,9 @@ class Method(Game):
         """
         kwargs.setdefault("frame", inspect.currentframe().f_back)
         super().save_hyperparameters(*args, logger=False, **kwargs)
-        given = {k: serialization.to_plain(v, k) for k, v in self.hparams.items() if not k.startswith("_")}
+        known = serialization.parameters(type(self))  # the command hands on all that data may be asked for
+        found = {k: v for k, v in self.hparams.items() if k in known or not k.startswith(("_", "channels"))}
+        given = {k: serialization.to_plain(v, k) for k, v in found.items()}
         at_least(0, self, **{k: v for k, v in given.items() if re.search("_weight(_[a-z])?$", k) and v is not None})
         self._hparams.clear()
         self._hparams.update(serialization.complete_arguments(type(self), given))

@@ -268,14 +268,14 @@ def calls(method: Any, batch: dict[str, Any]) -> dict[str, tuple[str, tuple, dic
     asked: dict[str, tuple[str, tuple, dict[str, Any]]] = {}
     images = {d: batch[d][:2] for d in "ab"}
     for direction in method.directions:
-        source, target = direction[0], direction[-1]
+        source, target = direction.source, direction.target
         guide, given = {"guide": images[target]}, (images[source], direction)
-        if not method.guided:
+        if method.guide != "required":
             asked[f"translate_{direction}"] = ("translate", given, {"seed": 3})
-        if method.guided or method.accepts_guide:
+        if method.guide != "none":
             asked[f"guided_{direction}"] = ("translate", given, {"seed": 3, **guide})
         if method.multimodal:
-            many = {"seed": 3, "samples": 2, **(guide if method.guided else {})}
+            many = {"seed": 3, "samples": 2, **(guide if method.guide == "required" else {})}
             asked[f"samples_{direction}"] = ("translate", given, many)
     encoded = method.densities or getattr(method, "target", "ab")  # paired methods encode what they translate to
     known = {"encode": encoded, "log_prob": method.densities, "gap": "ab", "reconstruct": "ab"}
@@ -340,7 +340,7 @@ def record_shipped(folder: Path) -> None:
     found = {}
     for name in crossdomain.list_models():
         method = crossdomain.load(name)
-        size = method.data_spec["image_size"]
+        size = method.spec.image_size
         make = getattr(datamodules, hub.model_info(name)["data"])
         batch = batch_of(make() if size is None else make(image_size=size))
         found[name] = answers(method, {key: batch[key][:1] for key in "ab"})

@@ -8,9 +8,11 @@ from pathlib import Path
 import torch
 
 from crossdomain import hub, serialization
+from crossdomain.capabilities import Encodes
 from crossdomain.checks import can_write
 from crossdomain.commands.lightning import run
 from crossdomain.datamodules import DomainData, DrawSampler, make_loader
+from crossdomain.domains import domains_in
 
 ROWS = {
     "source only": "classifier_source",
@@ -128,7 +130,7 @@ def adapt(recipe: str, seed: int = 0, semantic: bool = False) -> AdaptationTable
 
 @torch.no_grad()
 def embed(recipe: str, checkpoint: str, output: str | None = None, batch_size: int = 1000) -> tuple[Path, int]:
-    """Encode the pictures of a recipe's data, all splits of both domains, and write them for ``Embeddings``.
+    """Encode the pictures of a recipe's data, all splits of all domains, and write them for ``Embeddings``.
 
     Args:
         recipe: path of the recipe that the encoder was trained by.
@@ -146,21 +148,20 @@ def embed(recipe: str, checkpoint: str, output: str | None = None, batch_size: i
             raise IsADirectoryError(f"{output!r} is a folder, expected a file to write.")
     tested = run(["test", "--config", recipe, "--ckpt_path", checkpoint, "--trainer.logger", "false"])
     method, data = tested.model.eval(), tested.datamodule
-    if not hasattr(method, "encode"):
+    if not isinstance(method, Encodes):
         raise ValueError(f"{checkpoint!r} is a {type(method).__name__}, which cannot encode.\nGive an autoencoder.")
     splits: dict[str, dict[str, dict]] = {}
     for name in ("train", "val", "test"):
         dataset = data.split(name)
-        sampler = DrawSampler(*dataset.lengths(), training=False)
-        parts: dict[str, dict[str, list]] = {"a": {}, "b": {}}
+        sampler = DrawSampler(dataset.lengths(), training=False)
+        parts: dict[str, dict[str, list]] = {letter: {} for letter in method.spec.letters}
         for batch in make_loader(dataset, sampler, batch_size=batch_size):
-            for domain in "ab":
-                if domain in batch:
-                    vectors = method.encode(batch[domain].to(method.device), domain).flatten(1).cpu()
-                    parts[domain].setdefault(domain, []).append(vectors)
+            for domain in domains_in(batch):
+                vectors = method.encode(batch[domain].to(method.device), domain).flatten(1).cpu()
+                parts[domain].setdefault(domain, []).append(vectors)
                 if (label := f"label_{domain}") in batch:
                     parts[domain].setdefault(label, []).append(batch[label])
-        splits[name] = {d: {key: torch.cat(values) for key, values in parts[d].items()} for d in "ab"}
+        splits[name] = {d: {key: torch.cat(values) for key, values in part.items()} for d, part in parts.items()}
     path = Path(output or data.root / "embeddings" / f"{Path(recipe).stem.partition('_')[2]}.pt")
     serialization.write_plain({"domains": list(data.domains), "splits": splits}, path)
     return path, splits["train"]["a"]["a"].shape[1]

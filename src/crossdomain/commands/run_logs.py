@@ -19,7 +19,7 @@ NOISE = (
     ".*overridden `on_after_batch_transfer`.*",
     ".*isinstance.treespec, LeafSpec.*",
 )
-# What Lightning says that is advertising, says nothing, or is said better by PlayerSummary.
+# What Lightning says that is advertising, says nothing, or is said better by PlayerSummary or the line of precision.
 CHATTY = ("utilities.rank_zero", "accelerators.cuda", "trainer.connectors.checkpoint_connector")
 CHATTER = (
     "litlogger",
@@ -28,6 +28,7 @@ CHATTER = (
     "TPU available:",
     "LOCAL_RANK:",
     "Restoring states",
+    "Automatic Mixed Precision",
     "`weights_only`",
 )
 
