@@ -116,7 +116,7 @@ def card(name: str) -> str:
 
 def tables() -> str:
     """The README's tables: of each dataset the checkpoints trained on it, metrics across, the command below."""
-    entries = {name: hub.model_info(name) for name in hub.list_models()}
+    entries = {name: hub.model_info(name) for name in hub.list_checkpoints()}
     lines: list[str] = []
     for data in dict.fromkeys(entry["data"] for entry in entries.values()):
         rows = {name: entry["metrics"] for name, entry in entries.items() if entry["data"] == data}
@@ -147,7 +147,7 @@ def main() -> None:
     """Write all cards and the README's tables; cards of names that are gone go too."""
     for old in FOLDER.glob("*.md"):
         old.unlink()
-    for name in hub.list_models():
+    for name in hub.list_checkpoints():
         (FOLDER / f"{name}.md").write_text(card(name))
     README.write_text(with_tables(README.read_text()))
 

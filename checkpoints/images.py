@@ -59,7 +59,7 @@ def sources(name: str) -> dict[str, Any]:
     """
     if name == "shapes":
         return {"data": "Shapes"}
-    entries = {model: hub.model_info(model) for model in hub.list_models()}
+    entries = {model: hub.model_info(model) for model in hub.list_checkpoints()}
     if name == "alignflow-digits":
         return {name: {"sha256": entries[name]["sha256"]}}
     shown = ("sha256", "method", "metrics")

@@ -186,7 +186,7 @@ def methods_table() -> str:
     for path, title, what, cls in _methods():
         paper = re.search(r"arXiv (\d{4}\.\d{4,5})", cls.__doc__ or "")
         cited = f"[{paper[1]}](https://arxiv.org/abs/{paper[1]})" if paper else ""
-        names = [name for name in hub.list_models() if hub.model_info(name)["method"] == cls.__name__]
+        names = [name for name in hub.list_checkpoints() if hub.model_info(name)["method"] == cls.__name__]
         trained = ", ".join(f"[`{name}`](docs/zoo/{name}.md)" for name in names) or "no checkpoint"
         lines.append(f"| [{title}](docs/methods/{path.name}) | {what} | {cited} | {trained} |")
     return "\n".join(lines)

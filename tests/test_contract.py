@@ -14,8 +14,9 @@ from reference import record
 import crossdomain
 from crossdomain import companions, methods, serialization
 from crossdomain.domains import DataSpec, Direction
-from crossdomain.game import Game, GameOptions, TrainingOptions
+from crossdomain.game import Game
 from crossdomain.method import Method
+from crossdomain.options import GameOptions, TrainingOptions
 
 FOLDER = Path(__file__).parent / "reference" / "v1"
 CASES = record.cases(FOLDER)

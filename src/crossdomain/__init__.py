@@ -1,6 +1,7 @@
 """crossdomain: a PyTorch Lightning model zoo for moving images between visual domains.
 
-``crossdomain.load("alignflow-digits")`` loads a pretrained method, ``crossdomain.list_models()`` names what there is,
+``crossdomain.load("alignflow-digits")`` loads a pretrained method, ``crossdomain.list_checkpoints()`` and
+``crossdomain.list_methods()`` name what there is,
 ``crossdomain.init_from(method, "alignflow-digits")`` gives its weights to a new method. All are imported when they are
 first used: listing needs no torch.
 """
@@ -17,11 +18,11 @@ try:
 except PackageNotFoundError:  # the sources are on the path, but were never installed
     __version__ = "0+unknown"
 
-__all__ = ["__version__", "init_from", "list_models", "load"]
+__all__ = ["__version__", "init_from", "list_checkpoints", "list_methods", "list_models", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("init_from", "list_models", "load"):
+    if name in __all__:
         from crossdomain import hub
 
         return getattr(hub, name)

@@ -157,7 +157,7 @@ def _list(options: argparse.Namespace) -> None:
         for key, of in recipes.items()
     }
     checkpoints: dict[str, dict[str, str]] = {}
-    for name in hub.list_models():
+    for name in hub.list_checkpoints():
         entry = hub.model_info(name)
         metrics = ", ".join(f"{tag} {entry['metrics'][tag]:.4g}" for tag in headlines(entry["metrics"]))
         checkpoints.setdefault(f"{entry['data']}, {entry['split']} split", {})[name] = metrics

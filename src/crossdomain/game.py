@@ -6,7 +6,7 @@ import math
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from inspect import Signature, signature
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule
@@ -26,30 +26,6 @@ from crossdomain.serialization import kept_randomness
 
 Terms = dict[str, Tensor]
 """Weighted parts of a player's loss, scalars, by name."""
-
-
-class TrainingOptions(TypedDict, total=False):
-    """What every game takes but for the turns, of which a method may have a default of its own."""
-
-    optimizer: OptimizerFactory
-    schedule: ScheduleFactory | None
-    schedule_interval: Literal["epoch", "step"]
-    schedule_monitor: str | None
-    generator_optimizer: OptimizerFactory | None
-    critic_optimizer: OptimizerFactory | None
-    generator_schedule: ScheduleFactory | None
-    critic_schedule: ScheduleFactory | None
-    generator_interval: int
-    gradient_clip: float | None
-    accumulate: int
-    channels_last: bool
-    compile_networks: bool
-
-
-class GameOptions(TrainingOptions, total=False):
-    """What every game takes, and methods hand on; :class:`Game` says what each is."""
-
-    critic_turns: int
 
 
 class _Made(ABCMeta):

@@ -1,6 +1,6 @@
 """The hub: names of the zoo to recipes and checkpoints, and checkpoints on the web to files in a cache.
 
-A checkpoint is a name of :func:`list_models`, a path, or a URL that ends in its hash,
+A checkpoint is a name of :func:`list_checkpoints`, a path, or a URL that ends in its hash,
 ``https://host/file.ckpt#sha256=HEX``. What is downloaded is kept in :func:`cache_folder`; with the environment variable
 ``CROSSDOMAIN_OFFLINE`` set to 1, nothing is.
 """
@@ -43,15 +43,26 @@ def _index() -> dict[str, dict[str, Any]]:
         return yaml.safe_load(file) or {}
 
 
-def list_models() -> list[str]:
+def list_checkpoints() -> list[str]:
     """Names of the pretrained checkpoints, ``method-data`` each."""
     return sorted(_index())
+
+
+list_models = list_checkpoints
+"""The same, by its earlier name."""
+
+
+def list_methods() -> list[str]:
+    """Names of the methods, classes of :mod:`crossdomain.methods`."""
+    from crossdomain import methods
+
+    return sorted(methods.__all__, key=str.lower)
 
 
 def model_info(name: str) -> dict[str, Any]:
     """The index entry of a pretrained checkpoint: file or url (or both), sha256, recipe, seed, metrics, licences..."""
     if name not in _index():
-        raise ValueError(f"The zoo has no checkpoint {name!r}. Nearest: {near(name, list_models())}.")
+        raise ValueError(f"The zoo has no checkpoint {name!r}. Nearest: {near(name, list_checkpoints())}.")
     return _index()[name]
 
 
@@ -59,8 +70,8 @@ def find_checkpoint(name: str | os.PathLike) -> Path:
     """The file of a checkpoint; that of a name or URL is verified by its hash, and downloaded where it is not at hand.
 
     Args:
-        name: a name of :func:`list_models`, a path, or a URL that ends in ``#sha256=HEX``. A path comes first; of a
-            file that the user named there is no hash to compare.
+        name: a name of :func:`list_checkpoints`, a path, or a URL that ends in ``#sha256=HEX``. A path comes first; of
+            a file that the user named there is no hash to compare.
 
     Raises:
         FileNotFoundError: there is no such checkpoint, or it is not at hand and downloads are switched off.
@@ -76,7 +87,7 @@ def find_checkpoint(name: str | os.PathLike) -> Path:
     if given not in _index():
         raise FileNotFoundError(
             f"There is no checkpoint {given!r}, neither on disk nor in the zoo.\n"
-            f"Nearest in the zoo: {near(given, list_models())}."
+            f"Nearest in the zoo: {near(given, list_checkpoints())}."
         )
     entry = _index()[given]
     shipped = _folder("checkpoints") / entry.get("file", f"{given}.ckpt")
@@ -91,8 +102,8 @@ def load(name: str | os.PathLike, device: str | torch.device = "cpu") -> Method:
     """Load a method with its weights, ready to translate.
 
     Args:
-        name: a name of :func:`list_models`, such as ``alignflow-digits``, the path of a checkpoint, or a URL that ends
-            in ``#sha256=HEX``.
+        name: a name of :func:`list_checkpoints`, such as ``alignflow-digits``, the path of a checkpoint, or a URL that
+            ends in ``#sha256=HEX``.
         device: where to put it, such as ``cuda``.
 
     Returns:

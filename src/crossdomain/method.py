@@ -19,9 +19,10 @@ from crossdomain.capabilities import Guide, Likelihood
 from crossdomain.checks import at_least
 from crossdomain.domains import LETTERS, Batch, DataSpec, Direction, Places, clamped, partners
 from crossdomain.evaluation import Evaluation, dataset_of
-from crossdomain.game import Game, GameOptions, Terms, TrainingOptions
+from crossdomain.game import Game, Terms
 from crossdomain.misfits import MisfitError
 from crossdomain.noise import Noise
+from crossdomain.options import GameOptions, TrainingOptions
 from crossdomain.players import frozen
 
 __all__ = ["Batch", "GameOptions", "Method", "MisfitError", "NetworkFactory", "Terms", "TrainingOptions", "frozen"]

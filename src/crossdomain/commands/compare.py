@@ -107,7 +107,7 @@ def find_members(names: Sequence[str]) -> dict[str, Path]:
         FileNotFoundError: one of them names no checkpoint.
     """
     found: dict[str, Path] = {}
-    for name in names or hub.list_models():
+    for name in names or hub.list_checkpoints():
         path = Path(name)
         if path.is_dir():
             checkpoints = sorted(path.glob("checkpoints/*.ckpt")) or sorted(path.glob("*.ckpt"))
