@@ -1,6 +1,7 @@
 """Probes: whose tags are whose, methods of one and of three domains, likelihoods of every kind, processes."""
 
 import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ def test_each_probe_of_a_file_is_found_and_takes_the_options_that_it_names():
     (file,) = probes.__path__
     described = [path.stem for path in Path(file).glob("*.py") if ", Tag" in path.read_text()]
     assert {cls.__module__.rpartition(".")[2] for cls in probes.all_probes()} == set(described)
+
+
+def test_a_probe_of_the_zoo_is_one_file_more(tmp_path, monkeypatch):
+    (tmp_path / "brightness.py").write_text(
+        "from test_own_probe import Brightness as _Base\n\n\n"
+        "class Brightness(_Base):\n    def __init__(self, samples):\n        super().__init__(float(samples))\n"
+    )
+    monkeypatch.setattr(probes, "__path__", [*probes.__path__, str(tmp_path)])
+    before = {type(probe).__name__ for probe in Evaluation().probes} - {"Brightness"}
+    (added,) = (probe for probe in Evaluation(samples=7).probes if type(probe).__name__ not in before)
+    assert added.scale == 7.0
+    monkeypatch.delitem(sys.modules, "crossdomain.evaluation.probes.brightness")
 
 
 # --- domains ---------------------------------------------------------------------------------------------------

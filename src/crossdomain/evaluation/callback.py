@@ -102,7 +102,7 @@ class Evaluation(Callback):
             probe.setup()
 
     def _begin(self, trainer: Trainer, method: Any) -> None:
-        data = trainer.datamodule
+        data: object = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
         spec = DataSpec.from_plain(data.spec()) if isinstance(data, DescribesData) else None
         for probe in self.probes:
             probe.check(method, spec)
@@ -189,8 +189,9 @@ class Evaluation(Callback):
         if trainer.sanity_checking or self._hyperparameters_logged:
             return
         self._hyperparameters_logged = True
+        data: object = trainer.datamodule  # type: ignore[attr-defined]
         hyperparameters = {k: v for k, v in pl_module.hparams.items() if not k.startswith("_")}
-        hyperparameters |= {"method": type(pl_module).__name__, "data": type(trainer.datamodule).__name__}
+        hyperparameters |= {"method": type(pl_module).__name__, "data": type(data).__name__}
         metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):

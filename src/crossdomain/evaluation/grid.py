@@ -74,8 +74,8 @@ def scatter_plots(
             x, y = ((vectors.detach().float().cpu() - centre) @ axes).T.numpy()
             colours = "0.75" if labels is None else colormaps["tab10"](labels.cpu().numpy() % 10)
             panel.scatter(x, y, c=colours, s=4, linewidths=0)
-    canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 
