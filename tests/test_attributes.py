@@ -10,12 +10,15 @@ from torch import nn
 
 import crossdomain
 from crossdomain import hub, serialization
+from crossdomain.capabilities import PredictsAttributes
 from crossdomain.commands import lightning as lightning_cli
+from crossdomain.companion import Companion
 from crossdomain.companions import AttributePredictor
 from crossdomain.datamodules import Digits, DomainData, DomainImages, Shapes
 from crossdomain.datamodules.shapes import FACTORS, render
 from crossdomain.domains import DataSpec
 from crossdomain.evaluation import Evaluation
+from crossdomain.evaluation.probes.attributes import TransferredAttributes
 from crossdomain.method import Method
 from crossdomain.methods import RandomTranslation
 from crossdomain.metrics import AttributeAccuracy, ManipulationAccuracy, TranslationCorrectness, relative_discrepancy
@@ -300,7 +303,9 @@ class Optional(Known):
 
 def measured(method, data, trainer, lookup):
     evaluation = Evaluation(pictures=0, cycle_noise=0)
-    evaluation.predictor = lookup
+    (probe,) = (probe for probe in evaluation.probes if isinstance(probe, TransferredAttributes))
+    probe.predictor = Companion("lookup", "predictor", PredictsAttributes)
+    probe.predictor._method = lookup
     state = set(method.state_dict())
     (metrics,) = trainer(callbacks=[evaluation]).validate(method, data, verbose=False)
     assert set(method.state_dict()) == state

@@ -1,6 +1,8 @@
 """Evaluation: which tags appear when, and that their values are right."""
 
+import ast
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ from conformance import SingleDomain
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import crossdomain
 from crossdomain import serialization
 from crossdomain.companions import DomainClassifier
 from crossdomain.datamodules import Digits, ToyFacades
@@ -245,7 +248,7 @@ def test_fid_is_computed_where_it_is_asked_for(trainer, monkeypatch):
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance
 
-    import crossdomain.evaluation as module
+    from crossdomain.evaluation.probes import distances as module
 
     monkeypatch.setattr(module, "_fid", lambda: FrechetInceptionDistance(TinyFeatures(), normalize=True))
     monkeypatch.setattr(module, "_kid", lambda: KernelInceptionDistance(TinyFeatures(), subset_size=20, normalize=True))
@@ -258,7 +261,7 @@ def test_fid_is_computed_where_it_is_asked_for(trainer, monkeypatch):
 def test_fid_without_its_extra_says_what_to_install(monkeypatch):
     import builtins
 
-    import crossdomain.evaluation as module
+    from crossdomain.evaluation.probes import distances as module
 
     real = builtins.__import__
 
@@ -271,6 +274,16 @@ def test_fid_without_its_extra_says_what_to_install(monkeypatch):
     for make in (module._fid, module._kid):
         with pytest.raises(ValueError, match=r"pip install 'crossdomain\[fid\]'"):
             make()
+
+
+def test_methods_are_known_by_capabilities():
+    """Evaluation asks what a method can do by protocols, and not for names that it may have."""
+    files = sorted(Path(crossdomain.evaluation.__file__).parent.rglob("*.py"))
+    assert len(files) > 10
+    for path in files:
+        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        names = {call.id for call in calls if isinstance(call, ast.Name)}
+        assert not names & {"hasattr", "getattr", "setattr"}, path
 
 
 def test_base_method_has_no_translation():

@@ -1,5 +1,6 @@
 """ToyFacades: pictures by rule, their alignment, and the several truths of one label map."""
 
+import inspect
 from functools import cache
 
 import numpy as np
@@ -20,7 +21,7 @@ from crossdomain.datamodules.toy_facades import (
 from crossdomain.evaluation import Evaluation
 from crossdomain.metrics import ModeCoverage
 
-RADIUS = Evaluation().mode_radius
+RADIUS = inspect.signature(Evaluation).parameters["mode_radius"].default
 
 
 @cache
