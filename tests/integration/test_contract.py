@@ -18,7 +18,7 @@ from crossdomain.game import Game
 from crossdomain.method import Method
 from crossdomain.options import GameOptions, TrainingOptions
 
-FOLDER = Path(__file__).parent / "reference" / "v1"
+FOLDER = Path(__file__).parents[1] / "reference" / "v1"
 CASES = record.cases(FOLDER)
 PLAYED = [name for name in CASES if name not in ("random", "classifier_adapted")]  # nothing moves; moved by another
 

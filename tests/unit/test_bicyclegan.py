@@ -105,14 +105,14 @@ def test_the_kl_weight_rises():
 
 
 def test_one_round_is_the_official_one(trainer, tmp_path, monkeypatch):
-    """Losses and weights of the official optimize_parameters (tests/test_official.py has the commit).
+    """Losses and weights of the official optimize_parameters (tests/integration/test_official.py has the commit).
 
     The official code takes half a batch for one branch and the other half as true images of the other: it was given
     our batch and then the batch rolled by one. Its KL is summed over the half batch, ours averaged, so it had half the
     weight. Both sides in double precision: biases before an instance norm have gradients that are rounding alone, of
     which Adam makes whole steps in single precision.
     """
-    reference = torch.load(Path(__file__).parent / "reference" / "bicyclegan_official.pt", weights_only=True)
+    reference = torch.load(Path(__file__).parents[1] / "reference" / "bicyclegan_official.pt", weights_only=True)
     nets, step = reference["nets"], reference["step"]
     roles = ("G", "E", "D", "D2")
 

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import stopped_runs
 import torch
-from stopped_runs import BATCH, IMAGES, Numbered, Served, same, stop_and_go_on, train
+from helpers import stopped_runs
+from helpers.stopped_runs import BATCH, IMAGES, Numbered, Served, same, stop_and_go_on, train
 
 from crossdomain import serialization
 from crossdomain.callbacks import RoundCheckpoint
@@ -18,7 +18,7 @@ from crossdomain.datamodules import Digits, DrawSampler, make_loader
 from crossdomain.methods import CycleGAN
 from crossdomain.optimization import LinearDecay
 
-SCRIPT = Path(__file__).parent / "killed_run.py"
+SCRIPT = Path(__file__).parents[1] / "helpers" / "killed_run.py"
 ROUNDS = 30  # three epochs of ten rounds
 
 

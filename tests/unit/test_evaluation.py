@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conformance import SingleDomain
+from helpers.conformance import SingleDomain
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from conformance import ThreePlayers
+from helpers.conformance import ThreePlayers
 from torch import nn
 
 from crossdomain import serialization

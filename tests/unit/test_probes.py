@@ -17,7 +17,7 @@ from crossdomain.evaluation.probes.likelihood import Likelihood
 from crossdomain.flows import dequantize
 from crossdomain.method import Method
 
-RECORDED = sorted((Path(__file__).parent / "reference").glob("v*/*.pt"))
+RECORDED = sorted((Path(__file__).parents[1] / "reference").glob("v*/*.pt"))
 TAGS = [tag for probe in probes.all_probes() for tag in probe.tags]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conformance import SingleDomain
+from helpers.conformance import SingleDomain
 from torch import nn
 
 import crossdomain

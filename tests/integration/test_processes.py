@@ -9,7 +9,7 @@ import pytest
 import torch
 
 SAID = ["cpu, 2 processes", "Epoch 1/2", "Epoch 2/2"]  # each once, by the first process
-SCRIPT = Path(__file__).parent / "two_processes.py"
+SCRIPT = Path(__file__).parents[1] / "helpers" / "two_processes.py"
 
 
 @pytest.mark.parametrize("name", ["alignflow", "cyclegan", "distancegan"])

@@ -59,7 +59,7 @@ def paths_in(plain):
 
 
 def test_every_path_in_a_record_of_an_earlier_version_is_known():
-    from test_reference import RECORDS
+    from reference.test_reference import RECORDS
 
     seen = set()
     for path in RECORDS:

@@ -38,7 +38,7 @@ from crossdomain.official import export_official, import_official
 
 
 def load_reference(origin):
-    return torch.load(Path(__file__).parent / "reference" / f"{origin}_official.pt", weights_only=True)
+    return torch.load(Path(__file__).parents[1] / "reference" / f"{origin}_official.pt", weights_only=True)
 
 
 @pytest.fixture

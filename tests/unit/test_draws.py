@@ -9,7 +9,7 @@ import torch
 from crossdomain.datamodules import DomainImages, Draw, DrawSampler, fields_of, images_of, make_loader
 from crossdomain.datamodules.loading import ABSENT, FixedDraws
 
-CASES = json.loads((Path(__file__).parent / "reference" / "orders.json").read_text())
+CASES = json.loads((Path(__file__).parents[1] / "reference" / "orders.json").read_text())
 
 
 @pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))

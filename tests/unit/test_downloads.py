@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from local_server import TUESDAY, Web
+from helpers.local_server import TUESDAY, Web
 from torchvision.io import encode_jpeg
 
 from crossdomain import serialization

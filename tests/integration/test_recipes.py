@@ -15,7 +15,7 @@ from crossdomain.cli import crossdomain, main
 from crossdomain.commands.lightning import run
 from crossdomain.recipes import ZOO, read_recipe, standalone
 
-REFERENCE = json.loads((Path(__file__).parent / "reference" / "recipes.json").read_text())
+REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "recipes.json").read_text())
 QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1",
          "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]  # fmt: skip
 BASE = """\

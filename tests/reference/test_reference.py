@@ -1,4 +1,4 @@
-"""Checkpoints of earlier versions give what they gave: files in ``reference/``, a folder for each version."""
+"""Checkpoints of earlier versions give what they gave: a folder for each version."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import crossdomain
 from crossdomain import methods
 from crossdomain.evaluation import Evaluation
 
-FOLDER = Path(__file__).parent / "reference"
+FOLDER = Path(__file__).parent
 RECORDS = sorted(path for path in FOLDER.glob("v*/*.ckpt"))
 SHIPPED = torch.load(FOLDER / "v1" / "shipped.pt", weights_only=True)
 

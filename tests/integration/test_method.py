@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from conformance import Guided, OneWay, SingleDomain, ThreePlayers
+from helpers.conformance import Guided, OneWay, SingleDomain, ThreePlayers
 from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 

@@ -44,12 +44,12 @@ def test_losses_by_hand(direction):
 
 
 def test_one_round_is_the_official_one(trainer, tmp_path):
-    """Losses and weights of the official optimize_parameters (tests/test_official.py has the commit), with --no_lsgan.
+    """Losses and weights of the official optimize_parameters (tests/integration/test_official.py has the commit), with --no_lsgan.
 
     Both sides in double precision; the critic's running statistics are not compared, since the official code shows it
     fakes first.
     """
-    reference = torch.load(Path(__file__).parent / "reference" / "pix2pix_official.pt", weights_only=True)
+    reference = torch.load(Path(__file__).parents[1] / "reference" / "pix2pix_official.pt", weights_only=True)
     start, step = reference["unet_batch"], reference["step"]
 
     def load(networks):

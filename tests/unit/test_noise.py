@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from conformance import Guided, OneWay
+from helpers.conformance import Guided, OneWay
 from lightning.pytorch import LightningDataModule
 
 from crossdomain.datamodules import DomainImages, DrawSampler, make_loader
