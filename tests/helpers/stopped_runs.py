@@ -1,4 +1,4 @@
-"""Runs that stop and go on, in one process: ``python tests/helpers/stopped_runs.py [RUNS]`` counts how many end as whole ones.
+"""Runs that stop and go on: ``python tests/helpers/stopped_runs.py [RUNS]`` counts how many end as whole ones.
 
 A small CycleGAN with dropout, batch norm, image pools, a schedule by epochs and a moving average trains for three
 epochs of ten rounds, on random images that are known by their numbers.

@@ -44,7 +44,7 @@ def test_losses_by_hand(direction):
 
 
 def test_one_round_is_the_official_one(trainer, tmp_path):
-    """Losses and weights of the official optimize_parameters (tests/integration/test_official.py has the commit), with --no_lsgan.
+    """Losses and weights of the official optimize_parameters, with --no_lsgan (its commit: test_official.py).
 
     Both sides in double precision; the critic's running statistics are not compared, since the official code shows it
     fakes first.
