@@ -39,7 +39,7 @@ def photocopy(ink: Tensor) -> Tensor:
     """Copy digits the way a poor photocopier does: ``0.25 + 0.55 * blur(thicken(ink))``.
 
     ``thicken`` takes the maximum over 3x3 pixels, ``blur`` is a Gaussian with a deviation of 0.7 pixels (edges
-    repeated), and the rest fades black to 0.80 and white to 0.25.
+    repeated), and the rest fades: ink comes out as 0.80, the ground as 0.25.
 
     Args:
         ink: (N, 1, H, W) in [0, 1], 1 where there is ink.

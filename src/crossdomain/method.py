@@ -159,12 +159,14 @@ class Method(Game):
         Raises:
             ValueError: it means none; names those that there are.
         """
-        known = ", ".join(self.directions) or "none"
         try:
             found = self.spec.direction(text)
         except ValueError:
             found = None
         if found not in self.directions:
+            known, names = ", ".join(self.directions) or "none", self.spec.names
+            if any(letter != name for letter, name in names.items()) and self.directions:
+                known += f" ({', '.join(f'{names[way.source]}2{names[way.target]}' for way in self.directions)})"
             raise ValueError(f"{type(self).__name__} has no direction {str(text)!r}; its directions: {known}.")
         return found
 

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import inspect
+from functools import cache, partial
 from pathlib import Path
 from typing import get_type_hints
 
 import pytest
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import instantiate_module
 from reference import record
 
 import crossdomain
-from crossdomain import companions, methods, serialization
+from crossdomain import companions, datamodules, methods, recipes, serialization
 from crossdomain.domains import DataSpec, Direction
 from crossdomain.game import Game
 from crossdomain.method import Method
 from crossdomain.options import GameOptions, TrainingOptions
 
 FOLDER = Path(__file__).parents[1] / "reference" / "v1"
-CASES = record.cases(FOLDER)
+
+
+def of_recipe(name):
+    """Data and method of the default recipe of a method that has no small case of its own."""
+    recipe = recipes.read_recipe(recipes.find_recipe(name.lower()))
+    data = partial(getattr(datamodules, recipe["data"]["class_path"]), **recipe["data"].get("init_args", {}))
+    cls = getattr(methods, name)
+
+    def make():
+        letters = dict(zip(("channels_a", "channels_b"), data().spec()["channels"], strict=False))
+        channels = {"channels": data().spec()["channels"], **letters}
+        known = {key: value for key, value in channels.items() if key in serialization.parameters(cls)}
+        return instantiate_module(Method, {"_class_path": name, **recipe["model"].get("init_args", {}), **known})
+
+    return data, make
+
+
+CASES = {name: (record.DATA[kind], make) for name, (kind, make) in record.cases(FOLDER).items()}
+SMALL = {type(make()).__name__ for _, make in CASES.values()}
+CASES |= {name: of_recipe(name) for name in methods.__all__ if name not in SMALL}
 PLAYED = [name for name in CASES if name not in ("random", "classifier_adapted")]  # nothing moves; moved by another
 
 
@@ -28,24 +49,26 @@ def made(name):
     return CASES[name][1]()
 
 
-@pytest.fixture(scope="module")
-def batches():
-    """The first test batch of each kind of data."""
-    return {kind: record.batch_of(make()) for kind, make in record.DATA.items()}
+@cache
+def first_batch(data):
+    """The first test batch of some data."""
+    return record.batch_of(data())
 
 
 def changed(method, before):
     return {name for name, parameter in method.named_parameters() if not torch.equal(parameter, before[name])}
 
 
-def play(method, kind, folder, rounds=1, **options):
+def play(method, data, folder, rounds=1, **options):
     run = record.trainer(folder, max_epochs=1, limit_train_batches=rounds, enable_checkpointing=False, **options)
-    run.fit(method, record.DATA[kind]())
+    run.fit(method, data())
 
 
 def test_there_is_a_case_of_every_method_and_companion():
     made_of = {type(made(name)).__name__ for name in CASES}
     assert made_of >= {*methods.__all__, *companions.__all__}
+    method = of_recipe("AlignFlow")[1]()  # as one of a method that is new would be made
+    assert method.hparams["flow"]["init_args"]["scales"] == 2
 
 
 def test_options_that_travel_are_those_of_the_game():
@@ -70,11 +93,11 @@ def test_bases_that_cannot_train_cannot_be_made(base):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_checkpoint_gives_the_same_method_again(name, batches, tmp_path):
-    method, batch = made(name).eval(), batches[CASES[name][0]]
+def test_a_checkpoint_gives_the_same_method_again(name, tmp_path):
+    method, batch = made(name).eval(), first_batch(CASES[name][0])
     if name == "random":
         method.prepare([batch])
-    method.spec = DataSpec.from_plain(record.DATA[CASES[name][0]]().spec())
+    method.spec = DataSpec.from_plain(CASES[name][0]().spec())
     before = record.answers(method, batch)
     serialization.write(method, tmp_path / "method.ckpt")
     again = crossdomain.load(tmp_path / "method.ckpt")
@@ -106,15 +129,15 @@ def test_a_round_counts_and_gives_finite_terms(name, tmp_path):
     method = made(name)
     play(method, CASES[name][0], tmp_path)
     assert method.rounds == 1
-    assert method.images_seen == record.DATA[CASES[name][0]]().batch_size
+    assert method.images_seen == CASES[name][0]().batch_size
     terms = method.last_terms
     assert all(term.isfinite() and not term.requires_grad for term in terms.values())
     assert {term.partition("_")[0] for term in terms} <= {player.partition("_")[0] for player in method.players}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_images_of_any_size_are_translated(name, batches):
-    method, batch = made(name).eval(), batches[CASES[name][0]]
+def test_images_of_any_size_are_translated(name):
+    method, batch = made(name).eval(), first_batch(CASES[name][0])
     if name == "random":
         return  # knows images of one size alone
     for direction in method.directions:
