@@ -41,8 +41,8 @@ class Method(Game):
     directions.
 
     Args:
-        channels: channels of domain a, b, ..., or the length of their vectors; None is as many as domain a has, and so is
-            what is left out of the domains that the class's ``directions`` name.
+        channels: channels of domain a, b, ..., or the length of their vectors; None is as many as domain a has, and so
+            is what is left out of the domains that the class's ``directions`` name.
         options: those of :class:`Game`.
 
     Attributes:
