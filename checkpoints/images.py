@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -88,6 +88,7 @@ def tensorboard(logs: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", logs.name, "--port", "0", "--load_fast", "false"]
     with subprocess.Popen(command, cwd=logs.parent, stderr=subprocess.PIPE, text=True) as server:
         try:
+            assert server.stderr is not None  # a pipe
             address = next(filter(None, (re.search(r"http://\S+", line) for line in server.stderr)), None)
             if address is None:
                 raise ChildProcessError("TensorBoard did not start.")
@@ -156,7 +157,9 @@ def draw_grid(name: str) -> Tensor:
 
     data = Digits()
     data.setup("validate")
-    return Evaluation().grid(hub.load(name), next(iter(data.val_dataloader())))
+    grid = Evaluation().grid(hub.load(name), next(iter(data.val_dataloader())))
+    assert grid is not None  # AlignFlow translates
+    return grid
 
 
 def draw_shapes(count: int = 15) -> Tensor:
@@ -184,7 +187,10 @@ def draw_shapes(count: int = 15) -> Tensor:
     return labelled_grid(rows)
 
 
-DRAWN = {"alignflow-digits": partial(draw_grid, "alignflow-digits"), "shapes": draw_shapes}
+DRAWN: dict[str, Callable[[], Tensor]] = {
+    "alignflow-digits": partial(draw_grid, "alignflow-digits"),
+    "shapes": draw_shapes,
+}
 
 
 def main() -> None:

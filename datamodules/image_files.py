@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -105,7 +105,7 @@ def _check_size(width: int, height: int, channels: int = 1) -> None:
         raise ValueError(TOO_MANY.format(most))
 
 
-def _open(source: Path | io.BytesIO, formats: Sequence[str]) -> Image.Image:
+def _open(source: Path | io.BytesIO, formats: list[str] | tuple[str, ...]) -> Image.Image:
     """Open by Pillow, whose own limit on pixels gives way to ours."""
     most = limit(MAX_PIXELS)
     if Image.MAX_IMAGE_PIXELS is not None and most > Image.MAX_IMAGE_PIXELS:
@@ -226,8 +226,8 @@ def _read_tiff(path: Path) -> tuple[np.ndarray, int]:
         orientation = page.tags.valueof(ORIENTATION, default=1)
         samples, extra = page.samplesperpixel, tuple(page.extrasamples)
         if page.sampleformat in SAMPLE_FORMATS:
-            kind = SAMPLE_FORMATS[page.sampleformat]
-            raise ValueError(f"its pixels are {kind}, expected unsigned integers of 8 or 16 bits")
+            found = SAMPLE_FORMATS[page.sampleformat]
+            raise ValueError(f"its pixels are {found}, expected unsigned integers of 8 or 16 bits")
         _check_size(page.imagewidth, page.imagelength, samples)
         _check_strips(page, file.filehandle.size)
         if len(pages) > 1:
@@ -249,7 +249,7 @@ def _read_tiff(path: Path) -> tuple[np.ndarray, int]:
         raise ValueError(f"compressed by {name}, these channels need another package: pip install imagecodecs")
 
 
-def _check_strips(page: tifffile.TiffPage, size: int) -> None:
+def _check_strips(page: tifffile.TiffPage | tifffile.TiffFrame, size: int) -> None:
     if not page.dataoffsets or len(page.dataoffsets) != len(page.databytecounts):
         raise ValueError("it does not say where its pixels are")
     if any(start + count > size for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)):
@@ -311,6 +311,8 @@ def _pages_as_channels(file: tifffile.TiffFile) -> np.ndarray:
         raise ValueError(f"it holds {count} pages, which it does not call channels; save the one that is meant")
     _check_size(sizes["X"], sizes["Y"], sizes["C"] * sizes.get("S", 1))
     for page in series.pages:
+        if page is None:
+            raise ValueError("one of its pages is missing")
         _check_strips(page, file.filehandle.size)
     values = series.asarray().reshape(shape)
     order = sorted(range(len(axes)), key=lambda place: "YXCS".find(axes[place]))

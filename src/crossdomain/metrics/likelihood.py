@@ -22,6 +22,8 @@ class BitsPerDim(Metric):
     """
 
     full_state_update = False
+    nats: Tensor
+    count: Tensor
 
     def __init__(self, levels: int = 256) -> None:
         super().__init__()
@@ -54,6 +56,9 @@ class JacobianExtremes(Metric):
     """
 
     full_state_update = False
+    seen: Tensor
+    lowest: Tensor
+    highest: Tensor
 
     def __init__(self, images: int = 4) -> None:
         super().__init__()
