@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "images"
 TABS = ("scalars", "hparams", "panel")
-PICTURES = ("alignflow-digits", "shapes", *(f"tensorboard-{tab}" for tab in TABS))
+DATA = {"shapes": "Shapes", "facade-styles": "FacadeStyles", "digit-domains": "DigitDomains"}  # pictures of data alone
+PICTURES = ("alignflow-digits", *DATA, *(f"tensorboard-{tab}" for tab in TABS))
 EXPERIMENTS = {
     "alignflow-facades": "zoo/alignflow_facades.yaml",
     "flowgan-mnist": "benchmarks/flowgan_mnist.py",
@@ -57,8 +58,8 @@ def sources(name: str) -> dict[str, Any]:
 
     Data that is drawn has neither; a picture of it is compared with what is drawn.
     """
-    if name == "shapes":
-        return {"data": "Shapes"}
+    if name in DATA:
+        return {"data": DATA[name]}
     entries = {model: hub.model_info(model) for model in hub.list_checkpoints()}
     if name == "alignflow-digits":
         return {name: {"sha256": entries[name]["sha256"]}}
@@ -187,9 +188,56 @@ def draw_shapes(count: int = 15) -> Tensor:
     return labelled_grid(rows)
 
 
+def draw_facade_styles() -> Tensor:
+    """The first house of val of each style, in all styles, uint8 (3, height, width).
+
+    Each row is a domain and each column a house. On the diagonal, framed, are the domains' own images; all others are
+    what these should become.
+    """
+    import torch
+    from torch.nn.functional import pad
+
+    from crossdomain.datamodules import FacadeStyles
+    from crossdomain.evaluation.grid import labelled_grid
+
+    data = FacadeStyles()
+    fields = dict(zip(data.letters, data.split("val").fields, strict=True))
+
+    def shown(house: str, style: str) -> Tensor:
+        picture = fields[house][style if house == style else f"truth_{house}2{style}"][0] / 127.5 - 1
+        return pad(picture[:, 3:-3, 3:-3], (3, 3, 3, 3), value=-1) if house == style else picture
+
+    rows = []
+    for letter, name in zip(data.letters, data.domains, strict=True):
+        label = f"{letter}: {name}".replace(" in the", "\n    in the")
+        rows.append((label, torch.stack([shown(house, letter) for house in data.letters])))
+    return labelled_grid(rows)
+
+
+def draw_digit_domains(count: int = 12) -> Tensor:
+    """The first images of val of the embedded digits, each below it in the domains where its truth is known.
+
+    uint8 (3, height, width).
+    """
+    from crossdomain.datamodules import DigitDomains
+    from crossdomain.evaluation.grid import labelled_grid
+
+    data = DigitDomains(image_size=16)
+    names = dict(zip(data.letters, data.domains, strict=True))
+    rows = []
+    for letter, fields in zip(data.letters, data.split("val").fields, strict=True):
+        rows.append((f"{letter}: {names[letter]}", fields[letter][:count] / 127.5 - 1))
+        for other in data.letters:
+            if (truth := fields.get(f"truth_{letter}2{other}")) is not None:
+                rows.append((f"  truth in {other}:\n  {names[other]}", truth[:count] / 127.5 - 1))
+    return labelled_grid(rows)
+
+
 DRAWN: dict[str, Callable[[], Tensor]] = {
     "alignflow-digits": partial(draw_grid, "alignflow-digits"),
     "shapes": draw_shapes,
+    "facade-styles": draw_facade_styles,
+    "digit-domains": draw_digit_domains,
 }
 
 

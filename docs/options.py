@@ -1,6 +1,7 @@
-"""What the docs take from the code: tables of options, on the pages of ``docs/methods``, and lists of methods.
+"""What the docs take from the code: tables of options, on the pages of ``docs/methods``, lists of methods, and of tags.
 
-Options are those of the signatures, described by the docstrings; what a method is in a line is the first of its module.
+Options are those of the signatures, described by the docstrings; what a method is in a line is the first of its module;
+tags of metrics are those of the zoo's probes.
 
 python docs/options.py            # writes them anew
 python docs/options.py --check    # fails, and names the pages, where they are out of date
@@ -18,12 +19,14 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 from crossdomain import hub, methods, serialization
 from crossdomain.companions import AttributePredictor, DomainClassifier, DomainSegmenter, SharedAutoencoder
+from crossdomain.evaluation.probes import all_probes
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "methods"
 COMPANIONS = (DomainClassifier, AttributePredictor, DomainSegmenter, SharedAutoencoder)
 BEGIN, END = "<!-- options: begin -->", "<!-- options: end -->"
 LIST_BEGIN, LIST_END = "<!-- methods: begin -->", "<!-- methods: end -->"
+PROBES_BEGIN, PROBES_END = "<!-- probes: begin -->", "<!-- probes: end -->"
 REQUIRED = inspect.Parameter.empty
 
 
@@ -198,15 +201,29 @@ def _methods() -> Iterator[tuple[Path, str, str, type]]:
             yield path, title, what.removeprefix(f"{title}: ").rstrip("."), cls
 
 
-LISTS = {FOLDER / "README.md": methods_list, ROOT / "README.md": methods_table}
+def tags_table() -> str:
+    """The tags of the zoo's probes, for the page of metrics: a2b stands for any direction, a for any domain."""
+    shown = {"direction": "a2b", "domain": "a", "name": "NAME"}
+    lines = ["| tag below `val/` and `test/` | when | what |", "|---|---|---|"]
+    for tag in (tag for probe in all_probes() for tag in probe.tags):
+        names = ", ".join(f"`{name.format(**shown)}`" for name in tag.names.split())
+        lines.append(f"| {names} | {tag.when} | {tag.what} |")
+    return "\n".join(lines)
+
+
+LISTS = {
+    FOLDER / "README.md": (LIST_BEGIN, LIST_END, methods_list),
+    ROOT / "README.md": (LIST_BEGIN, LIST_END, methods_table),
+    ROOT / "docs" / "metrics.md": (PROBES_BEGIN, PROBES_END, tags_table),
+}
 
 
 def files() -> Iterator[tuple[Path, str]]:
     """Each file that holds something of the code's, and the text that it should have."""
     for path, classes in pages():
         yield path, with_tables(path.read_text(), classes)
-    for path, content in LISTS.items():
-        yield path, _between(path.read_text(), LIST_BEGIN, LIST_END, content())
+    for path, (begin, end, content) in LISTS.items():
+        yield path, _between(path.read_text(), begin, end, content())
 
 
 def main() -> int:

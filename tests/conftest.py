@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
+from helpers.local_server import Web
 from lightning.pytorch import LightningDataModule, Trainer
-from local_server import Web
 from torchvision import datasets
 from torchvision.io import write_jpeg
 

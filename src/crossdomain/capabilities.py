@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from crossdomain.domains import DataSpec, Direction
+from crossdomain.flows import Flow
 
 Guide = Literal["none", "optional", "required"]
 """Whether a translation takes an image of the target domain as an example."""
 
 Likelihood = Literal["density", "mass", "bound"]
-"""What ``log_prob`` is the logarithm of: a density, the probability of stored values, or a lower bound of a density."""
+"""What ``log_prob`` is the logarithm of: a density, the probability of stored values, or a lower bound of a density.
+
+Densities, and bounds of them, are asked for at stored values with dequantization noise, a mass at these values alone.
+"""
 
 
 @runtime_checkable
@@ -55,8 +59,8 @@ class Scores(Protocol):
 class HasFlows(Protocol):
     """Has a flow from images of a domain to latents."""
 
-    def flow_of(self, domain: str) -> object:
-        """The flow, a :class:`crossdomain.flows.Flow`."""
+    def flow_of(self, domain: str) -> Flow:
+        """The flow, of images (N, C, H, W) or vectors (N, D)."""
         ...
 
 
@@ -151,4 +155,13 @@ class PredictsAttributes(Protocol):
 
     def predict_attributes(self, images: Tensor) -> Tensor:
         """(N, K), numbers of values or real numbers."""
+        ...
+
+
+@runtime_checkable
+class DescribesData(Protocol):
+    """A datamodule that says what its data is like."""
+
+    def spec(self) -> dict[str, Any]:
+        """Plain values, what :class:`crossdomain.domains.DataSpec` is made from."""
         ...

@@ -223,8 +223,12 @@ class Method(Game):
     def _check_data(self, spec: DataSpec) -> None:
         name, mine = type(self).__name__, list(self.channels.values())
         found = dict(zip(spec.letters, spec.channels, strict=True))
-        surplus = self.directions and len(found) > len(self.channels)
-        if surplus or any(found.get(domain) != number for domain, number in self.channels.items()):
+        if self.directions and len(found) > len(self.channels):
+            raise ValueError(
+                f"The data has {len(found)} domains ({', '.join(spec.domains)}), but this {name} translates between "
+                f"{len(mine)}.\nChoose {len(mine)} of them, or a method of more."
+            )
+        if any(found.get(domain) != number for domain, number in self.channels.items()):
             raise ValueError(
                 f"The data has {list(spec.channels)} channels in domains ({', '.join(found)}), "
                 f"but this {name} was made for {mine} in ({', '.join(self.channels)})."

@@ -277,7 +277,8 @@ def calls(method: Any, batch: dict[str, Any]) -> dict[str, tuple[str, tuple, dic
         if method.multimodal:
             many = {"seed": 3, "samples": 2, **(guide if method.guide == "required" else {})}
             asked[f"samples_{direction}"] = ("translate", given, many)
-    encoded = method.densities or getattr(method, "target", "ab")  # paired methods encode what they translate to
+    # Paired methods encode what they translate to.
+    encoded = method.densities or (method.directions[0].target if method.supervised else "ab")
     known = {"encode": encoded, "log_prob": method.densities, "gap": "ab", "reconstruct": "ab"}
     for name, domains in known.items():
         if hasattr(method, name):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
-from crossdomain.method import Method
+from crossdomain.game import Game
 
 # Of a command: the options that are shown, in our words.
 COMMON = {
@@ -77,10 +77,10 @@ def _is_option(action: Action) -> bool:
 
 def _shared(actions: dict[str, Action]) -> list[str]:
     """The options that a method has because all have them; none where ``actions`` are not those of a method."""
-    every = set(inspect.signature(Method).parameters)
-    found = [dest for dest in actions if dest.rpartition(".")[2] in every]
-    names = {dest.rpartition(".")[2] for dest in found}
-    return found if every - names <= {"channels_a", "channels_b"} else []
+    every = set(inspect.signature(Game).parameters)
+    channels = {"channels", "channels_a", "channels_b"}
+    names = {dest.rpartition(".")[2] for dest in actions}
+    return [dest for dest in actions if dest.rpartition(".")[2] in every | channels] if every <= names else []
 
 
 def _lines(rows: list[tuple[str, str]], width: int) -> list[str]:

@@ -329,6 +329,8 @@ def _resolve_checkpoints(config: Namespace) -> None:
     for key, value in list(config.items()):
         if key.rpartition(".")[2] in CHECKPOINT_KEYS and isinstance(value, str) and value not in KEYWORDS:
             config[key] = str(hub.find_checkpoint(value))
+        if key.rpartition(".")[2] == "judges" and isinstance(value, dict):
+            config[key] = {domain: str(hub.find_checkpoint(path)) for domain, path in value.items()}
     for key in ("fit", "validate", "test", "predict"):
         callbacks = config.get(f"{key}.trainer.callbacks") if key in config else None
         for callback in _as_list(callbacks):

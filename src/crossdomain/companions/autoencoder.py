@@ -31,7 +31,7 @@ class SharedAutoencoder(Method):
         encoder: makes the encoder from the number of channels and ``latent``; it returns mu and log v.
         decoder: makes the decoder from ``latent`` and the number of channels, for images of the data's size.
         kl_weight: beta.
-        options: those of :class:`Method`.
+        options: those of :class:`Game`.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class SharedAutoencoder(Method):
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Posterior and reconstruction of both domains' images."""
-        images = torch.cat([batch["a"], batch["b"]])
+        images = torch.cat([batch[domain] for domain in self.channels])
         mean, log_variance = self.encoder(images)
         again = self.decoder(mean + torch.randn_like(mean) * (0.5 * log_variance).exp())
         if again.shape != images.shape:

@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from crossdomain.capabilities import Translates
 from crossdomain.checks import at_least
 from crossdomain.companion import Companion
-from crossdomain.domains import clamped
+from crossdomain.domains import BOTH, clamped
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.networks import ConvClassifier
 
@@ -35,10 +35,10 @@ class DomainClassifier(Method):
         channels_b: channels of domain b, the same number.
         classes: number of classes.
         network: makes the classifier from the number of channels and of classes.
-        train_on: see above.
+        train_on: ``a`` or ``b``, images of that domain as they are; ``a2b`` or ``b2a``, translated ones.
         translator: checkpoint of the method that translates, for ``a2b`` and ``b2a``. Read when training starts; its
             weights are not part of this module.
-        options: those of :class:`Method`.
+        options: those of :class:`Game`.
     """
 
     generating_player = "classifier"
@@ -57,7 +57,7 @@ class DomainClassifier(Method):
         at_least(1, self, classes=classes)
         self.save_hyperparameters()
         self.require_equal_channels("one classifier reads both")
-        if (train_on in ("a2b", "b2a")) != (translator is not None):
+        if (train_on in BOTH) != (translator is not None):
             raise ValueError(
                 f"train_on is {train_on!r} and translator is {translator!r}; a translator goes with 'a2b' and 'b2a'.\n"
                 "Give model.translator the checkpoint of a method, or train on 'a' or 'b'."
@@ -77,7 +77,7 @@ class DomainClassifier(Method):
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Logits and labels of the images that are trained on."""
-        domain = self.train_on[0]
+        domain = self.train_on[0]  # of a direction, where it starts
         if f"label_{domain}" not in batch:
             raise ValueError(f"The training batch has no labels of domain {domain}; use a datamodule with labels.")
         images = batch[domain]
@@ -103,9 +103,10 @@ class DomainClassifier(Method):
             ValueError: the network is one that does not tell.
         """
         self.check_images(images, domain)
-        if not hasattr(self.network, "features"):
+        network: Any = self.network
+        if not hasattr(network, "features"):
             raise ValueError(
-                f"The classifier's network, a {type(self.network).__name__}, has no method features(images) -> (N, D)."
+                f"The classifier's network, a {type(network).__name__}, has no method features(images) -> (N, D)."
                 "\nUse a classifier whose network is ConvClassifier or TimmClassifier."
             )
-        return self.network.features(images)
+        return network.features(images)

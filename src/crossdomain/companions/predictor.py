@@ -28,7 +28,7 @@ class AttributePredictor(Method):
         channels_b: channels of domain b, the same number.
         attributes: name to number of values, 0 for a real number; those of the data, in their order.
         network: makes the network from the number of channels and of outputs: one for each value and real number.
-        options: those of :class:`Method`.
+        options: those of :class:`Game`.
     """
 
     generating_player = "predictor"
@@ -65,10 +65,11 @@ class AttributePredictor(Method):
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Outputs for the images of both domains, and their attributes."""
-        if not {"attributes_a", "attributes_b"} <= set(batch):
+        if not all(f"attributes_{domain}" in batch for domain in self.channels):
             raise ValueError("The training batch has no attributes; use data that has them, such as Shapes.")
-        outputs = self.network(torch.cat([batch["a"], batch["b"]]))
-        return {"outputs": outputs, "truth": torch.cat([batch["attributes_a"], batch["attributes_b"]])}
+        images = torch.cat([batch[domain] for domain in self.channels])
+        truth = torch.cat([batch[f"attributes_{domain}"] for domain in self.channels])
+        return {"outputs": self.network(images), "truth": truth}
 
     def predictor_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """A term for each attribute, named after it."""

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from typing_extensions import Unpack
 
 from crossdomain.checks import at_least
+from crossdomain.domains import BOTH
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.metrics.palette import VOID, nearest_class
 from crossdomain.networks import TimmSegmenter
@@ -33,7 +34,7 @@ class DomainSegmenter(Method):
         classes: number of classes, as many as the palette has.
         network: makes the network from the number of channels and of classes.
         labels: the domain whose images are labels; the other one's are the photos.
-        options: those of :class:`Method`.
+        options: those of :class:`Game`.
     """
 
     generating_player = "segmenter"
@@ -50,10 +51,13 @@ class DomainSegmenter(Method):
         super().__init__(channels_a, channels_b, **options)
         at_least(1, self, classes=classes)
         self.save_hyperparameters()
+        if labels not in self.channels:
+            raise ValueError(f"labels is {labels!r}, but has to be 'a' or 'b'.")
+        from_photos = next(direction for direction in BOTH if direction.target == labels)
         self.classes = classes
         self.labels = labels
-        self.photos = "ab".replace(labels, "")
-        self.truth = f"truth_{self.photos}2{labels}"
+        self.photos = from_photos.source
+        self.truth = f"truth_{from_photos}"
         self.network = network(self.channels[self.photos], classes)
         self.players = {"segmenter": ("network",)}
 
@@ -75,6 +79,7 @@ class DomainSegmenter(Method):
         if self.truth not in batch:
             raise ValueError("The training batch has no labels of its photos; use paired data.")
         palette = self.spec.palette
+        assert palette is not None  # as setup has seen to
         truth = nearest_class(batch[self.truth], palette["colours"], palette["ignored"])
         return {"logits": self.network(batch[self.photos]), "truth": truth}
 

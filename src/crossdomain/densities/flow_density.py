@@ -42,6 +42,8 @@ class GaussianDensity(FlowDensity):
         channels: length of the vectors.
     """
 
+    flow: AffineFlow
+
     def __init__(self, channels: int) -> None:
         super().__init__(channels, AffineFlow)
 

@@ -35,4 +35,5 @@ class MixtureDensity(Density):
     def initialize(self, x: Tensor) -> None:
         """Initialise the components on consecutive parts of ``x``."""
         for component, part in zip(self.components, x.chunk(len(self.components)), strict=True):
+            assert isinstance(component, Density)
             component.initialize(part)

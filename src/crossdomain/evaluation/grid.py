@@ -35,16 +35,19 @@ def labelled_grid(rows: Sequence[tuple[str, Tensor]], smallest: int = 48) -> Ten
     return torch.cat(padded, 1).round().to(torch.uint8)
 
 
-def scatter_plots(plots: Mapping[str, Sequence[tuple[Tensor, Tensor | None]]], side: int = 320) -> Tensor:
+def scatter_plots(
+    plots: Mapping[str, Sequence[tuple[Tensor, Tensor | None]]], side: int = 320, first: int = 2
+) -> Tensor:
     """Draw sets of vectors as points, one plot beside the other, on the same axes.
 
-    The first two plots decide the limits and, for vectors of more than two dimensions, the plane to project on (their
+    The first plots decide the limits and, for vectors of more than two dimensions, the plane to project on (their
     principal axes), so that pictures of the same data can be compared.
 
     Args:
         plots: of each title the sets to draw over each other: vectors (N, D), and labels (N,) that colour them; sets
             without labels are grey.
         side: height and width of a plot in pixels.
+        first: how many of the plots decide.
 
     Returns:
         uint8 (3, side, side * number of plots).
@@ -53,12 +56,12 @@ def scatter_plots(plots: Mapping[str, Sequence[tuple[Tensor, Tensor | None]]], s
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    first = torch.cat([vectors for sets in list(plots.values())[:2] for vectors, _ in sets]).detach().float().cpu()
-    centre, axes = torch.zeros(1), torch.eye(first.shape[1], 2)
-    if first.shape[1] > 2:
-        centre = first.mean(0)
-        axes = torch.linalg.svd(first - centre, full_matrices=False).Vh[:2].T
-    seen = (first - centre) @ axes
+    known = torch.cat([vectors for sets in list(plots.values())[:first] for vectors, _ in sets]).detach().float().cpu()
+    centre, axes = torch.zeros(1), torch.eye(known.shape[1], 2)
+    if known.shape[1] > 2:
+        centre = known.mean(0)
+        axes = torch.linalg.svd(known - centre, full_matrices=False).Vh[:2].T
+    seen = (known - centre) @ axes
     margin = 0.15 * (seen.amax(0) - seen.amin(0)).max()
     low, high = (seen.amin(0) - margin).tolist(), (seen.amax(0) + margin).tolist()
     figure = Figure(figsize=(len(plots) * side / 100, side / 100), dpi=100, layout="constrained")
@@ -71,8 +74,8 @@ def scatter_plots(plots: Mapping[str, Sequence[tuple[Tensor, Tensor | None]]], s
             x, y = ((vectors.detach().float().cpu() - centre) @ axes).T.numpy()
             colours = "0.75" if labels is None else colormaps["tab10"](labels.cpu().numpy() % 10)
             panel.scatter(x, y, c=colours, s=4, linewidths=0)
-    canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
 
 

@@ -11,16 +11,18 @@ from torch.nn import functional as F
 from typing_extensions import Unpack
 
 from crossdomain.checks import at_least
+from crossdomain.domains import Direction
 from crossdomain.losses import Objective, full_least_squares, standard_normal_kl
-from crossdomain.method import Batch, GameOptions, NetworkFactory, Terms, frozen
-from crossdomain.methods.paired import Paired
+from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms, frozen
+from crossdomain.methods.pairs import Pairs
 from crossdomain.networks import LatentUNetGenerator, MultiScaleCritic, ResNetEncoder
+from crossdomain.noise import Noise
 
 LatentNetworkFactory = Callable[[int, int, int], nn.Module]
 """Makes a network from the number of channels in and out and the length of a latent vector."""
 
 
-class BiCycleGAN(Paired):
+class BiCycleGAN(Method):
     """BiCycleGAN (Zhu et al., NIPS 2017, arXiv 1711.11586).
 
     From pairs (x, y), a generator G(x, z), an encoder E(y) of the distribution of z, and critics C and C' minimise
@@ -53,10 +55,12 @@ class BiCycleGAN(Paired):
             use before that costs much; 0, as in the paper, has it there from the first.
         latent_weight: lambda_z.
         conditional: whether critics see x beside y; the paper found y alone to be better.
-        options: those of :class:`Method`.
+        options: those of :class:`Game`.
     """
 
+    supervised = True
     multimodal = True
+    objective: Objective
 
     def __init__(
         self,
@@ -78,8 +82,10 @@ class BiCycleGAN(Paired):
         conditional: bool = False,
         **options: Unpack[GameOptions],
     ) -> None:
-        super().__init__(channels_a, channels_b, direction, conditional, **options)
+        super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
+        self.pairs = Pairs(direction, self.channels, conditional)
+        self.directions = (self.pairs.direction,)
         at_least(1, self, latent=latent)
         at_least(0, self, kl_warm_up=kl_warm_up)
         adversarial = {"encoded": adversarial_encoded_weight, "random": adversarial_random_weight}
@@ -94,23 +100,23 @@ class BiCycleGAN(Paired):
         if not (self.encodes or self.draws):
             raise ValueError("All weights are 0, so there is nothing to learn.\nSet one of the weights above 0.")
         self.latent = latent
-        self.generator = generator(self.seen, self.made, latent)
+        self.generator = generator(self.pairs.seen, self.pairs.made, latent)
         moved = ["generator"]
         if self.encodes or latent_weight > 0:
-            self.encoder = encoder(self.made, latent)
+            self.encoder = encoder(self.pairs.made, latent)
             self.guide = "optional"
             moved.append("encoder")
         self.players = {"generator": tuple(moved)}
         critics = tuple(f"critic_{branch}" for branch in self.adversarial_weights)
         for name in critics:
-            self.add_module(name, critic(self.judged, 1))
+            self.add_module(name, critic(self.pairs.judged, 1))
         if critics:
             self.players["critic"] = critics
         self.objective = objective()
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Translate with the latent vector of the truth, and with a random one."""
-        x, y = self.pair(batch)
+        x, y = self.pairs.of(batch)
         out: dict[str, Any] = {}
         if self.encodes:
             mean, log_variance = (part.float() for part in self.encoder(y))
@@ -123,11 +129,12 @@ class BiCycleGAN(Paired):
 
     def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Fool the critics; stay near the truth that was encoded; let z be read back from the image."""
-        x, y = self.pair(batch)
+        x, y = self.pairs.of(batch)
         terms: Terms = {}
         for branch, weight in self.adversarial_weights.items():
             critic = self.get_submodule(f"critic_{branch}")
-            terms[f"adversarial_{branch}"] = weight * self.objective.generator(critic(self.shown(x, out[branch])))
+            logits = critic(self.pairs.shown(x, out[branch]))
+            terms[f"adversarial_{branch}"] = weight * self.objective.generator(logits)
         if self.l1_weight > 0:
             terms["l1"] = self.l1_weight * F.l1_loss(out["encoded"], y)
         if self.l1_random_weight > 0:
@@ -143,11 +150,12 @@ class BiCycleGAN(Paired):
 
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Tell true images from translations, those with the truth's z and those with a random one by a critic each."""
-        x, y = self.pair(batch)
+        x, y = self.pairs.of(batch)
         terms: Terms = {}
         for branch in self.adversarial_weights:
             critic = self.get_submodule(f"critic_{branch}")
-            terms[branch] = self.objective.critic_loss(critic, self.shown(x, y), self.shown(x, out[branch]))
+            real, fake = self.pairs.shown(x, y), self.pairs.shown(x, out[branch])
+            terms[branch] = self.objective.critic_loss(critic, real, fake)
         return terms
 
     @torch.no_grad()
@@ -157,12 +165,13 @@ class BiCycleGAN(Paired):
         Raises:
             ValueError: for images of the other domain or of wrong channels, or a method without an encoder.
         """
-        if self.guide == "none" or domain != self.target:
+        if self.guide == "none" or domain != self.pairs.direction.target:
             raise ValueError(f"This {type(self).__name__} cannot encode images of domain {domain!r}.")
         self.check_channels(images, domain)
         return self.encoder(images)[0]
 
-    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
+    def _translate(self, images: Tensor, direction: Direction, guide: Tensor | None, noise: Noise | None) -> Tensor:
         if guide is not None:
             return self.generator(images, self.encoder(guide)[0])
+        assert noise is not None
         return self.generator(images, noise.normal(self.latent))

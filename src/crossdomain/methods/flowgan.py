@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+import torch
+from torch import Tensor
 from typing_extensions import Unpack
 
 from crossdomain.flows import Flow, ImageFlow, dequantize
 from crossdomain.losses import Objective, wasserstein_with_penalty
-from crossdomain.method import Batch, NetworkFactory, Terms, TrainingOptions
-from crossdomain.methods.likelihood import PRIORS, Likelihood, Prior
+from crossdomain.method import Batch, Method, NetworkFactory, Terms, TrainingOptions
+from crossdomain.methods.latent_flows import PRIORS, LatentFlows, Prior
 from crossdomain.networks import PatchCritic
 
 
-class FlowGAN(Likelihood):
+class FlowGAN(Method):
     """Flow-GAN (Grover, Dhar, Ermon; AAAI 2018, arXiv 1705.08868): a generative model of one domain.
 
     A flow f takes images to latents with a fixed prior; its inverse G generates. With a critic C, it minimises
@@ -28,8 +30,8 @@ class FlowGAN(Likelihood):
 
     Args:
         channels_a: channels of domain a.
-        channels_b: channels of domain b.
-        domain: the domain that is modelled; the other is not looked at.
+        channels_b: channels of domain b, where that is modelled; that of domain a when left out.
+        domain: the domain that is modelled; data may have more, which are not looked at, and for ``a`` needs no other.
         flow: makes f from the number of channels; the paper takes NICE on MNIST and RealNVP on CIFAR-10.
         critic: makes C from channels in and out.
         objective: makes L_GAN; the paper's is WGAN-GP.
@@ -37,9 +39,11 @@ class FlowGAN(Likelihood):
         adversarial_weight: w.
         likelihood_weight: lambda, per nat of an image; the paper takes 1 on MNIST and 20 on CIFAR-10.
         critic_turns: moves of the critic for one of the generator; 5 in the paper.
-        options: those of :class:`Method`.
+        options: those of :class:`Game`.
     """
 
+    likelihood = "density"
+    objective: Objective
     temperatures = (0.5, 0.7, 1.0)
 
     def __init__(
@@ -63,29 +67,31 @@ class FlowGAN(Likelihood):
         if not adversarial_weight and not likelihood_weight:
             raise ValueError("All weights are 0, so there is nothing to learn.\nSet one of the weights above 0.")
         self.domain, self.densities = domain, (domain,)
-        self.add_module(f"flow_{domain}", flow(self.channels[domain]))
+        self.channels = {domain: self.channels[domain]}
+        made = flow(self.channels[domain])
+        self.add_module(f"flow_{domain}", made)
+        self.flows = LatentFlows({domain: made}, self.channels[domain], prior)
         self.players = {"generator": (f"flow_{domain}",)}
         if adversarial_weight > 0:
             self.critic = critic(self.channels[domain], 1)
             self.players = {"critic": ("critic",), **self.players}
         self.objective = objective()
-        self.prior = prior
         self.adversarial_weight = adversarial_weight
         self.likelihood_weight = likelihood_weight
 
     def prepare(self, loader: Iterable[Batch]) -> None:
         """Initialise the flow's ActNorms on the first images."""
         images = next(iter(loader))[self.domain]
-        self.flow_of(self.domain).initialize(dequantize(images, self.spec.levels))
+        self.flows.of(self.domain).initialize(dequantize(images, self.spec.levels))
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Images and their log-density, and as many generated ones."""
         real = dequantize(batch[self.domain], self.spec.levels)
         out = {"real": real}
         if self.likelihood_weight > 0:
-            out["log_prob"] = self.latents_and_log_prob(real, self.domain)[1]
+            out["log_prob"] = self.flows.latents_and_log_prob(real, self.domain)[1]
         if self.adversarial_weight > 0:
-            out["fake"] = self.flow_of(self.domain).inverse(self.draw_latents(real.shape))[0]
+            out["fake"] = self.flows.of(self.domain).inverse(self.flows.draw(real.shape))[0]
         return out
 
     def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
@@ -100,3 +106,33 @@ class FlowGAN(Likelihood):
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Tell images from generated ones."""
         return {"gan": self.objective.critic_loss(self.critic, out["real"], out["fake"])}
+
+    @torch.no_grad()
+    def sample(
+        self, n: int, seed: int | None = None, temperature: float = 1.0, size: int | None = None
+    ) -> dict[str, Tensor]:
+        """n images of the prior's latents, ``{"a": (n, C, H, W)}``, unclamped; see :meth:`LatentFlows.sample`."""
+        return self.flows.sample(self.spec, n, seed, temperature, size)
+
+    @torch.no_grad()
+    def log_prob(self, images: Tensor, domain: str) -> Tensor:
+        """Log-density (N,) in nats of images (N, C, H, W) of the domain, with respect to the scale [-1, 1]."""
+        self.flows.of(domain)
+        self.check_images(images, domain)
+        return self.flows.latents_and_log_prob(images, domain)[1]
+
+    @torch.no_grad()
+    def encode(self, images: Tensor, domain: str) -> Tensor:
+        """Latents of images, both (N, C, H, W); see :meth:`LatentFlows.encode`."""
+        self.flows.of(domain)
+        self.check_images(images, domain)
+        return self.flows.encode(images, domain, self.spec.levels)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor, domain: str) -> Tensor:
+        """Images of latents, both (N, C, H, W), unclamped."""
+        return self.flows.decode(latents, domain, self.spec.levels)
+
+    def flow_of(self, domain: str) -> Flow:
+        """The flow of the domain, f."""
+        return self.flows.of(domain)

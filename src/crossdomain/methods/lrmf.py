@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -12,8 +12,10 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from crossdomain.densities import Density, FlowDensity
+from crossdomain.domains import BOTH, Direction
 from crossdomain.flows import BackToBack, Flow, bin_centre, dequantize
 from crossdomain.method import Batch, GameOptions, Method, Terms
+from crossdomain.noise import Noise
 from crossdomain.optimization import OptimizerFactory, ScheduleFactory
 
 
@@ -42,11 +44,13 @@ class LRMF(Method):
         tolerance: certificates of up to this many nats count as aligned.
         density_optimizer: optimizer of the player ``density``.
         density_schedule: schedule of the player ``density``.
-        options: those of :class:`Method`.
+        options: those of :class:`Game`.
     """
 
-    directions = ("a2b", "b2a")
+    directions = BOTH
     densities = ("a", "b")
+    likelihood = "density"
+    deviation: Tensor
 
     def __init__(
         self,
@@ -74,7 +78,7 @@ class LRMF(Method):
     def prepare(self, loader: Iterable[Batch]) -> None:
         """Initialise each density on what it is to describe; the flow starts as it is."""
         batch = next(iter(loader))
-        a, b = (dequantize(batch[d], self.spec.levels) for d in "ab")
+        a, b = (dequantize(batch[d], self.spec.levels) for d in self.channels)
         self.private_a.initialize(a)
         self.private_b.initialize(b)
         self.shared.initialize(torch.cat([self.flow(a)[0], b]))
@@ -82,7 +86,7 @@ class LRMF(Method):
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Both domains with dequantization noise, and the gaps of both, (N,) each."""
-        a, b = (dequantize(batch[d], self.spec.levels) for d in "ab")
+        a, b = (dequantize(batch[d], self.spec.levels) for d in self.channels)
         moved, log_det = self.flow(a)
         if moved.requires_grad:
             moved.register_hook(self._feel)
@@ -109,6 +113,14 @@ class LRMF(Method):
         """How much moving T(a) by a standard deviation of b would lower the loss, in nats, to first order."""
         return math.nan if self._pull is None else float(self._pull.norm() * self.deviation)
 
+    def state_beside(self) -> dict[str, Tensor]:
+        """The average that the pull is of."""
+        return {} if self._pull is None else {"pull": self._pull}
+
+    def take_state_beside(self, state: Mapping[str, Tensor]) -> None:
+        """Go on with the checkpoint's average; without one, as in those of version 0.1, it begins anew."""
+        self._pull = state["pull"].to(self.device) if "pull" in state else None
+
     @torch.no_grad()
     def gap(self, images: Tensor, domain: str) -> Tensor:
         """What the shared density knows less of images of ``domain`` than the private one: (N,), in nats."""
@@ -134,9 +146,9 @@ class LRMF(Method):
         source, log_det = self.flow.inverse(images)
         return self.private_a(source) + log_det - self.private_b(images)
 
-    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
+    def _translate(self, images: Tensor, direction: Direction, guide: Tensor | None, noise: Noise | None) -> Tensor:
         centre = bin_centre(self.spec.levels)
-        move = self.flow if direction == "a2b" else self.flow.inverse
+        move = self.flow if direction.source == "a" else self.flow.inverse
         return move(centre * images)[0] / centre
 
     def on_train_epoch_end(self) -> None:

@@ -11,14 +11,15 @@ from torch.nn import functional as F
 from typing_extensions import Unpack
 
 from crossdomain.checks import at_least
-from crossdomain.domains import BOTH
+from crossdomain.domains import BOTH, Direction
 from crossdomain.losses import Objective, full_least_squares
-from crossdomain.method import Batch, GameOptions, NetworkFactory, Terms
-from crossdomain.methods.unpaired import Unpaired
+from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
+from crossdomain.methods.semantic import SemanticConsistency
 from crossdomain.networks import MUNITCritic, MUNITGenerator
+from crossdomain.noise import Noise
 
 
-class MUNIT(Unpaired):
+class MUNIT(Method):
     """MUNIT (Huang, Liu, Belongie, Kautz, ECCV 2018, arXiv 1804.04732).
 
     Each domain has an autoencoder: ``c_a, s_a = encode_a(a)``, content and style, and ``decode_a(c_a, s_a)``. A
@@ -43,12 +44,16 @@ class MUNIT(Unpaired):
         style_weight: lambda_s.
         content_weight: lambda_c.
         cycle_weight: lambda_cyc; 10 in some official runs.
-        options: those of :class:`Unpaired` and :class:`Method`.
+        semantic_classifier: checkpoint of a classifier of domain a, read when training starts, whose opinion of an
+            image and of its translation shall agree (:class:`SemanticConsistency`); None leaves the term out.
+        semantic_weight: weight of that term.
+        options: those of :class:`Game`.
     """
 
     directions = BOTH
     multimodal = True
     guide = "optional"
+    objective: Objective
 
     def __init__(
         self,
@@ -63,12 +68,15 @@ class MUNIT(Unpaired):
         style_weight: float = 1.0,
         content_weight: float = 1.0,
         cycle_weight: float = 0.0,
+        semantic_classifier: str | None = None,
+        semantic_weight: float = 1.0,
         **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
         at_least(1, self, latent=latent)
         self.latent = latent
+        self.semantic = SemanticConsistency(semantic_classifier, semantic_weight, self.channels)
         for domain, channels in self.channels.items():
             self.add_module(f"generator_{domain}", generator(channels, latent))
             self.add_module(f"critic_{domain}", critic(channels, 1))
@@ -78,7 +86,13 @@ class MUNIT(Unpaired):
         weights = {"image": image_weight, "style": style_weight, "content": content_weight, "cycle": cycle_weight}
         self.weights = {name: weight for name, weight in weights.items() if weight > 0}
 
-    def _generator(self, domain: str) -> MUNITGenerator:
+    def setup(self, stage: str) -> None:
+        """Check the data; before training, load the classifier."""
+        super().setup(stage)
+        if stage == "fit":
+            self.semantic.check()
+
+    def _generator(self, domain: str) -> Any:
         return self.get_submodule(f"generator_{domain}")
 
     def _draw(self, n: int) -> Tensor:
@@ -87,15 +101,17 @@ class MUNIT(Unpaired):
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Take images apart, put them together again, translate with random styles, and take those apart."""
         out: dict[str, Any] = {}
-        for d in "ab":
+        for d in self.channels:
             out[f"own_content_{d}"], out[f"own_style_{d}"] = self._generator(d).encode(batch[d])
-        for source, target in ("ab", "ba"):
+        for direction in BOTH:
+            source, target = direction.source, direction.target
             content, own = out[f"own_content_{source}"], out[f"own_content_{target}"]
             z = out[f"drawn_{target}"] = self._draw(len(content))
             contents, styles = torch.cat([content, own]), torch.cat([z, out[f"own_style_{target}"]])
             made = self._generator(target).decode(contents, styles)  # in one batch: no norm looks at other images
             out[f"fake_{target}"], out[f"image_{target}"] = made.split([len(content), len(own)])
-        for source, target in ("ab", "ba"):
+        for direction in BOTH:
+            source, target = direction.source, direction.target
             content, style = self._generator(target).encode(out[f"fake_{target}"])
             out |= {f"content_{source}": content, f"style_{target}": style}
             if "cycle" in self.weights:
@@ -104,8 +120,8 @@ class MUNIT(Unpaired):
 
     def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Fool the critics; find images again in their parts, and the parts in translations."""
-        terms = self.semantic_terms(batch, out)
-        for d in "ab":
+        terms = self.semantic.terms(self.directions, batch, out)
+        for d in self.channels:
             logits = self.get_submodule(f"critic_{d}")(out[f"fake_{d}"])
             terms[f"adversarial_{d}"] = self.adversarial_weight * self.objective.generator(logits)
             image, style, content = batch[d], out[f"drawn_{d}"], out[f"own_content_{d}"]
@@ -117,7 +133,8 @@ class MUNIT(Unpaired):
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Tell images from translations with styles of their own."""
         terms: Terms = {}
-        for source, target in ("ab", "ba"):
+        for direction in BOTH:
+            source, target = direction.source, direction.target
             content, critic = out[f"own_content_{source}"], self.get_submodule(f"critic_{target}")
             with torch.no_grad():
                 fake = self._generator(target).decode(content, self._draw(len(content)))
@@ -134,7 +151,11 @@ class MUNIT(Unpaired):
         self.check_images(images, domain)
         return self._generator(domain).encode(images)[1]
 
-    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
+    def _translate(self, images: Tensor, direction: Direction, guide: Tensor | None, noise: Noise | None) -> Tensor:
         source, target = direction.source, direction.target
-        style = noise.normal(self.latent) if guide is None else self._generator(target).encode(guide)[1]
+        if guide is not None:
+            style = self._generator(target).encode(guide)[1]
+        else:
+            assert noise is not None
+            style = noise.normal(self.latent)
         return self._generator(target).decode(self._generator(source).encode(images)[0], style)

@@ -11,13 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import Unpack
 
+from crossdomain.domains import Direction
 from crossdomain.losses import Objective, halved_cross_entropy
-from crossdomain.method import Batch, GameOptions, NetworkFactory, Terms
-from crossdomain.methods.paired import Paired
+from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
+from crossdomain.methods.pairs import Pairs
 from crossdomain.networks import UNetGenerator, batch_patch_critic
+from crossdomain.noise import Noise
 
 
-class Pix2Pix(Paired):
+class Pix2Pix(Method):
     """pix2pix (Isola et al., CVPR 2017, arXiv 1611.07004).
 
     From pairs (x, y), the generator G minimises
@@ -43,8 +45,11 @@ class Pix2Pix(Paired):
         test_dropout: dropout stays on in ``translate``, as in the paper; several samples then differ a little.
         test_batch_norm: ``batch`` takes statistics of the image that is translated, as the paper does with batches of
             one; ``running`` those of the training.
-        options: those of :class:`Method`.
+        options: those of :class:`Game`.
     """
+
+    supervised = True
+    objective: Objective
 
     def __init__(
         self,
@@ -61,14 +66,16 @@ class Pix2Pix(Paired):
         test_batch_norm: Literal["batch", "running"] = "batch",
         **options: Unpack[GameOptions],
     ) -> None:
-        super().__init__(channels_a, channels_b, direction, conditional, **options)
+        super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
+        self.pairs = Pairs(direction, self.channels, conditional)
+        self.directions = (self.pairs.direction,)
         if not adversarial_weight and not l1_weight:
             raise ValueError("All weights are 0, so there is nothing to learn.\nSet one of the weights above 0.")
-        self.generator = generator(self.seen, self.made)
+        self.generator = generator(self.pairs.seen, self.pairs.made)
         self.players = {"generator": ("generator",)}
         if adversarial_weight > 0:
-            self.critic = critic(self.judged, 1)
+            self.critic = critic(self.pairs.judged, 1)
             self.players = {"critic": ("critic",), **self.players}
         self.objective = objective()
         self.adversarial_weight = adversarial_weight
@@ -78,25 +85,26 @@ class Pix2Pix(Paired):
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Translate the source domain."""
-        return {"fake": self.generator(batch[self.source])}
+        return {"fake": self.generator(batch[self.pairs.direction.source])}
 
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Tell true pairs from translations."""
-        x, y = self.pair(batch)
-        return {"pairs": self.objective.critic_loss(self.critic, self.shown(x, y), self.shown(x, out["fake"]))}
+        x, y = self.pairs.of(batch)
+        real, fake = self.pairs.shown(x, y), self.pairs.shown(x, out["fake"])
+        return {"pairs": self.objective.critic_loss(self.critic, real, fake)}
 
     def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Fool the critic; stay near the truth."""
-        x, y = self.pair(batch)
+        x, y = self.pairs.of(batch)
         terms = {}
         if self.adversarial_weight > 0:
-            fooled = self.objective.generator(self.critic(self.shown(x, out["fake"])))
+            fooled = self.objective.generator(self.critic(self.pairs.shown(x, out["fake"])))
             terms["adversarial"] = self.adversarial_weight * fooled
         if self.l1_weight > 0:
             terms["l1"] = self.l1_weight * F.l1_loss(out["fake"], y)
         return terms
 
-    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
+    def _translate(self, images: Tensor, direction: Direction, guide: Tensor | None, noise: Noise | None) -> Tensor:
         with self._test_rule(dropout=noise is not None):
             if noise is None:
                 # Of batch norm's own rule the statistics are of each image alone.

@@ -10,7 +10,9 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from crossdomain.checks import at_least
+from crossdomain.domains import BOTH, Direction
 from crossdomain.method import Batch, GameOptions, Method
+from crossdomain.noise import Noise
 
 
 class RandomTranslation(Method):
@@ -24,12 +26,14 @@ class RandomTranslation(Method):
         channels_b: channels of domain b; that of domain a when left out.
         image_size: height and width of the images.
         memory: images of each domain that are remembered.
-        options: those of :class:`Method`.
+        options: those of :class:`Game`.
     """
 
-    directions = ("a2b", "b2a")
+    directions = BOTH
     guide = "required"
     multimodal = True
+    memory_a: Tensor
+    remembered: Tensor
 
     def __init__(
         self,
@@ -49,7 +53,7 @@ class RandomTranslation(Method):
 
     def prepare(self, loader: Iterable[Batch]) -> None:
         """Remember the first images of a shuffled epoch; the memory is filled by repeating them if they are fewer."""
-        batches: dict[str, list[Tensor]] = {"a": [], "b": []}
+        batches: dict[str, list[Tensor]] = {domain: [] for domain in self.channels}
         count = 0
         for batch in loader:
             for domain, images in batches.items():
@@ -58,7 +62,7 @@ class RandomTranslation(Method):
             if count >= len(self.memory_a):
                 break
         for domain, images in batches.items():
-            memory, found = getattr(self, f"memory_{domain}"), torch.cat(images)
+            memory, found = self.get_buffer(f"memory_{domain}"), torch.cat(images)
             if found.shape[1:] != memory.shape[1:]:
                 raise ValueError(
                     f"Images of domain {domain} have shape {tuple(found.shape[1:])}, but the memory is made for "
@@ -71,8 +75,9 @@ class RandomTranslation(Method):
         """Nothing: no player moves."""
         return {}
 
-    def _translate(self, images: Tensor, direction: str, guide: Tensor | None, noise: Any) -> Tensor:
+    def _translate(self, images: Tensor, direction: Direction, guide: Tensor | None, noise: Noise | None) -> Tensor:
         if self.remembered == 0:
             raise ValueError("RandomTranslation remembers no images yet; run fit first, or load a checkpoint.")
-        memory = getattr(self, f"memory_{direction[-1]}")
+        memory = self.get_buffer(f"memory_{direction.target}")
+        assert noise is not None
         return memory[noise.integers(len(memory))]

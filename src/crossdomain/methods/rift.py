@@ -6,15 +6,23 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import Unpack
 
-from crossdomain.losses import Objective, full_least_squares
-from crossdomain.method import Batch, NetworkFactory, Terms
+from crossdomain.checks import at_least
+from crossdomain.domains import BOTH, Direction
+from crossdomain.losses import Objective, capacity_bits, full_least_squares
+from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
+from crossdomain.methods.critics import Critics, add_generators
+from crossdomain.methods.cycles import Cycles
+from crossdomain.methods.semantic import SemanticConsistency
 from crossdomain.methods.style_channel import StyleChannel
-from crossdomain.networks import affine_patch_critic
+from crossdomain.networks import StyledResNetGenerator, affine_patch_critic
+from crossdomain.noise import Noise
 
 
-class RIFT(StyleChannel):
+class RIFT(Method):
     """RIFT (Usman, Bashkirova, Saenko, WACV 2023, arXiv 2111.13279).
 
     A translation keeps what both domains share, and takes what only its own domain has from a guide. With generators of
@@ -41,8 +49,22 @@ class RIFT(StyleChannel):
         recovery_weight: rho.
         swap_weight: tau.
         cycle_swap_weight: kappa.
-        options: those of :class:`StyleChannel`, :class:`UnpairedGAN`, :class:`Unpaired` and :class:`Method`.
+        generator: makes a generator of images and style maps from the images' channels in and out.
+        cycle_noise: sigma, of images in all passes of training that read no style, not on the way back alone.
+        style_noise: sigma_s, of the style maps in these passes; at 0 a map may carry anything.
+        test_noise: noise stays on in ``translate``; several samples then differ.
+        pool_size: translated images remembered for each critic.
+        cycle_weight_a: lambda_a.
+        cycle_weight_b: lambda_b.
+        feature_share: share of L_GAN that matching the critics' features takes; see :class:`Critics`.
+        semantic_classifier: checkpoint of a classifier of domain a that ties content down, read when training starts;
+            see :class:`SemanticConsistency`. None leaves the term out.
+        semantic_weight: weight of the classifier's disagreement.
+        options: those of :class:`Game`.
     """
+
+    directions = BOTH
+    guide = "required"
 
     def __init__(
         self,
@@ -57,29 +79,50 @@ class RIFT(StyleChannel):
         recovery_weight: float = 1.0,
         swap_weight: float = 0.0,
         cycle_swap_weight: float = 0.0,
-        **options: Any,
+        generator: NetworkFactory = StyledResNetGenerator,
+        cycle_noise: float = 0.5,
+        style_noise: float = 0.5,
+        test_noise: bool = False,
+        pool_size: int = 50,
+        cycle_weight_a: float = 10.0,
+        cycle_weight_b: float = 10.0,
+        feature_share: float = 0.0,
+        semantic_classifier: str | None = None,
+        semantic_weight: float = 1.0,
+        **options: Unpack[GameOptions],
     ) -> None:
-        super().__init__(
-            channels_a, channels_b, critic=critic, objective=objective, guess_weight=guess_weight, **options
-        )
+        super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
-        if capacity_weight > 0 and self.style_noise == 0:
+        at_least(0, self, style_noise=style_noise)
+        if capacity_weight > 0 and style_noise == 0:
             raise ValueError(
                 "style_noise is 0, but a small style carries as much as a large one without noise.\n"
                 "Set model.style_noise above 0, or model.capacity_weight to 0."
             )
-        if identity_weight > 0 and len(set(self.channels.values())) > 1:
-            raise ValueError(
-                f"The identity term needs domains of equal channels, but they have {channels_a} and {channels_b}.\n"
-                "Set model.identity_weight to 0."
-            )
+        if identity_weight > 0:
+            self.require_equal_channels("the identity term needs equal ones", "Set model.identity_weight to 0.")
         if capacity_norm not in ("squared", "absolute"):
             raise ValueError(f"capacity_norm is {capacity_norm!r}, but has to be 'squared' or 'absolute'.")
+        self.objective = objective()
+        self.semantic = SemanticConsistency(semantic_classifier, semantic_weight, self.channels)
+        self.styles = StyleChannel(add_generators(self, generator), cycle_noise, style_noise)
+        self.critics = Critics(self, critic, self.objective, pool_size, feature_share)
+        there_and_back = {"a": cycle_weight_a, "b": cycle_weight_b}
+        self.cycles = Cycles(self, critic, self.objective, there_and_back, cycle_noise, guess_weight)
+        self.players = {"generator": self.directions, "critic": self.critics.names + self.cycles.names}
+        self.code_noise = style_noise
+        self.test_noise = self.multimodal = test_noise
         self.capacity_weight, self.capacity_norm = capacity_weight, capacity_norm
         self.swaps = max(swap_weight, cycle_swap_weight) > 0
         weights = {"identity": identity_weight, "recovery": recovery_weight, "swap": swap_weight}
         weights["cycle_swap"] = cycle_swap_weight
         self.weights = {name: weight for name, weight in weights.items() if weight > 0}
+
+    def setup(self, stage: str) -> None:
+        """Check the data; before training, load the classifier."""
+        super().setup(stage)
+        if stage == "fit":
+            self.semantic.check()
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Read styles; translate with those of other images; go back; for swaps, read styles in translations."""
@@ -91,36 +134,40 @@ class RIFT(StyleChannel):
             )
         shift = int(torch.randint(1, n, ()))  # other partners in each round, and never the image's own
         out: dict[str, Any] = {}
-        for d in "ab":
-            out[f"style_{d}"] = self.style(batch[d], d)
+        for d in self.channels:
+            out[f"style_{d}"] = self.styles.style(batch[d], d)
             out[f"partner_{d}"] = out[f"style_{d}"].roll(shift, 0)
-        for source, target in ("ab", "ba"):
+        for direction in BOTH:
+            source, target = direction.source, direction.target
             inputs = {"fake": (batch[source], out[f"partner_{target}"])}
             if "identity" in self.weights:
                 inputs["identity"] = (batch[target], out[f"style_{target}"])
             if self.swaps:
                 inputs["plain"] = (batch[source], out[f"style_{target}"])
-            made = self.passes(f"{source}2{target}", inputs)
+            made = self.styles.passes(direction, inputs)
             out |= {f"{name}_{target}": images for name, (images, _) in made.items()}
-            out[f"pooled_{target}"] = getattr(self, f"pool_{target}")(out[f"fake_{target}"])
-        for source, target in ("ab", "ba"):
+            out[f"pooled_{target}"] = self.critics.pools[target](out[f"fake_{target}"])
+        for direction in BOTH:
+            source, target = direction.source, direction.target
             inputs = {"cycled": (out[f"fake_{target}"], out[f"style_{source}"])}
             if self.swaps:
                 inputs["swap"] = (out[f"plain_{target}"], None)
-            made = self.passes(f"{target}2{source}", inputs)
+            made = self.styles.passes(direction.back, inputs)
             out[f"cycled_{source}"], out[f"recovery_{target}"] = made["cycled"]
             if self.swaps:
                 out[f"swap_{target}"] = made["swap"][1]
         if "cycle_swap" in self.weights:
-            for source, target in ("ab", "ba"):
+            for direction in BOTH:
+                source, target = direction.source, direction.target
                 inputs = {"back": (out[f"fake_{target}"], out[f"swap_{source}"])}
-                out[f"cycle_swap_{source}"], _ = self.passes(f"{target}2{source}", inputs)["back"]
+                out[f"cycle_swap_{source}"], _ = self.styles.passes(direction.back, inputs)["back"]
         return out
 
     def generator_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Fool the critics; find the way back, by styles that are small and can be read again in translations."""
-        terms = self.adversarial_terms(batch, out) | self.cycle_terms(batch, out) | self.semantic_terms(batch, out)
-        for d in "ab":
+        terms = self.critics.generator_terms(batch, out) | self.cycles.generator_terms(batch, out)
+        terms |= self.semantic.terms(self.directions, batch, out)
+        for d in self.channels:
             image, style, partner = batch[d], out[f"style_{d}"].float(), out[f"partner_{d}"]
             if self.capacity_weight > 0:
                 size = style.square() if self.capacity_norm == "squared" else style.abs()
@@ -129,3 +176,37 @@ class RIFT(StyleChannel):
             for name, weight in self.weights.items():
                 terms[f"{name}_{d}"] = weight * F.l1_loss(out[f"{name}_{d}"], wanted[name])
         return terms
+
+    def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
+        """Tell images of a domain from translations into it, and images from reconstructions."""
+        return self.critics.critic_terms(batch, out) | self.cycles.critic_terms(batch, out)
+
+    def measures(self, batch: Batch, out: dict[str, Any]) -> Terms:
+        """The bound on the bits that the styles of this batch carry."""
+        styles = {d: out[f"style_{d}"].float() for d in self.channels if self.code_noise > 0}
+        return {
+            f"capacity_bits_{d}": capacity_bits(style.square().mean(), style[0].numel(), self.code_noise)
+            for d, style in styles.items()
+        }
+
+    @torch.no_grad()
+    def encode(self, images: Tensor, domain: str) -> Tensor:
+        """The style maps (N, 1, H, W) in [-1, 1] of images (N, C, H, W) of ``domain``, ``a`` or ``b``, without noise.
+
+        Raises:
+            ValueError: for another domain, or images of wrong channels or sizes.
+        """
+        self.check_images(images, domain)
+        return self.styles.style(images, domain)
+
+    def _translate(self, images: Tensor, direction: Direction, guide: Tensor | None, noise: Noise | None) -> Tensor:
+        assert guide is not None
+        if guide.shape[2:] != images.shape[2:]:
+            of_guide, of_images = ("x".join(map(str, x.shape[2:])) for x in (guide, images))
+            raise ValueError(
+                f"The guide has {of_guide} px, the image {of_images} px, but {type(self).__name__} takes equal sizes."
+            )
+        seen = images, self.styles.style(guide, direction.target)
+        if noise is not None:
+            seen = self.styles.noisy(*seen, lambda x: noise.normal(*x.shape[1:]))
+        return self.styles.generators[direction](*seen)[0]

@@ -12,33 +12,35 @@ from torchmetrics import Metric
 
 
 class BitsPerDim(Metric):
-    """Bits needed per dimension of a stored image, from the log-density of its dequantized values.
+    """Bits needed per dimension of a stored image, from the log-density of its dequantized values, or its probability.
 
     With images in [-1, 1], made of ``levels`` values and spread over their bins of width ``2 / levels``, a density
-    ``p`` gives ``-log2 p / D + log2(levels / 2)``. All constants are included.
+    ``p`` gives ``-log2 p / D + log2(levels / 2)``. All constants are included. The probability ``P`` of the stored
+    values themselves gives ``-log2 P / D``.
 
     Args:
-        levels: how many values a pixel can take; 256 for 8-bit images.
+        levels: how many values a pixel can take; 256 for 8-bit images. None where log-probabilities of stored values
+            are added, not log-densities.
     """
 
     full_state_update = False
     nats: Tensor
     count: Tensor
 
-    def __init__(self, levels: int = 256) -> None:
+    def __init__(self, levels: int | None = 256) -> None:
         super().__init__()
-        self.levels = levels
+        self.bin_bits = 0.0 if levels is None else math.log2(levels / 2)
         self.add_state("nats", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, log_prob: Tensor, dimensions: int) -> None:
-        """Add log-densities (N,) in nats, of images with ``dimensions`` values each, on the scale [-1, 1]."""
+        """Add log-densities on the scale [-1, 1], or log-probabilities, (N,) in nats, of ``dimensions`` values each."""
         self.nats += log_prob.double().sum()
         self.count += log_prob.numel() * dimensions
 
     def compute(self) -> Tensor:
         """Mean over all dimensions so far."""
-        return (-self.nats / (self.count * math.log(2.0)) + math.log2(self.levels / 2)).float()
+        return (-self.nats / (self.count * math.log(2.0)) + self.bin_bits).float()
 
 
 # Beyond this many values an image's Jacobian takes gigabytes, and its singular values minutes.
