@@ -70,7 +70,7 @@ def sources(name: str) -> dict[str, Any]:
 def made_of(path: Path) -> dict[str, Any] | None:
     """What a picture says it was made of; None where it says nothing."""
     with Image.open(path) as picture:
-        return json.loads(picture.text[MADE_OF]) if MADE_OF in picture.text else None
+        return json.loads(picture.info[MADE_OF]) if MADE_OF in picture.info else None
 
 
 def _write(picture: Image.Image, name: str) -> None:
