@@ -42,7 +42,8 @@ class Method(Game):
     directions.
 
     Args:
-        channels: channels of domain a, b, ..., or the length of their vectors; None is as many as domain a has.
+        channels: channels of domain a, b, ..., or the length of their vectors; None is as many as domain a has, and so is
+            what is left out of the domains that the class's ``directions`` name.
         options: those of :class:`Game`.
 
     Attributes:
@@ -75,7 +76,9 @@ class Method(Game):
         super().__init__(**options)
         if not channels or channels[0] is None:
             raise ValueError(f"{type(self).__name__} needs the channels of domain a.")
-        known = [channels[0] if number is None else number for number in channels]
+        named = {letter for direction in self.directions for letter in direction if letter in LETTERS}
+        missing = max((LETTERS.index(letter) + 1 for letter in named), default=0) - len(channels)
+        known = [channels[0] if number is None else number for number in (*channels, *[None] * missing)]
         self.channels = dict(zip(LETTERS, known, strict=False))
         at_least(1, self, **{f"channels_{letter}": number for letter, number in self.channels.items()})
         self.spec = DataSpec(tuple(self.channels), tuple(known))
