@@ -34,10 +34,14 @@ images: $(VENV)/.installed  ## make the pictures of docs/images anew from the ch
 test: $(VENV)/.installed  ## run the tests, one process a core, of one thread each
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
-lint: $(VENV)/.installed  ## style, and the rule that lower floors never import higher ones
+lint: $(VENV)/.installed  ## style, types, floors, nothing written twice, and tables in the docs as they would be written
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/python -m pylint --disable=all --enable=duplicate-code --min-similarity-lines=12 --ignore-imports=y \
+		src/crossdomain datamodules tests
+	$(BIN)/python docs/options.py --check
 
 board: $(VENV)/.installed  ## open the logs of all runs
 	$(BIN)/tensorboard --logdir runs

@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -70,7 +70,7 @@ def sources(name: str) -> dict[str, Any]:
 def made_of(path: Path) -> dict[str, Any] | None:
     """What a picture says it was made of; None where it says nothing."""
     with Image.open(path) as picture:
-        return json.loads(picture.text[MADE_OF]) if MADE_OF in picture.text else None
+        return json.loads(picture.info[MADE_OF]) if MADE_OF in picture.info else None
 
 
 def _write(picture: Image.Image, name: str) -> None:
@@ -89,6 +89,7 @@ def tensorboard(logs: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", logs.name, "--port", "0", "--load_fast", "false"]
     with subprocess.Popen(command, cwd=logs.parent, stderr=subprocess.PIPE, text=True) as server:
         try:
+            assert server.stderr is not None  # a pipe
             address = next(filter(None, (re.search(r"http://\S+", line) for line in server.stderr)), None)
             if address is None:
                 raise ChildProcessError("TensorBoard did not start.")
@@ -157,7 +158,9 @@ def draw_grid(name: str) -> Tensor:
 
     data = Digits()
     data.setup("validate")
-    return Evaluation().grid(hub.load(name), next(iter(data.val_dataloader())))
+    grid = Evaluation().grid(hub.load(name), next(iter(data.val_dataloader())))
+    assert grid is not None  # AlignFlow translates
+    return grid
 
 
 def draw_shapes(count: int = 15) -> Tensor:
@@ -230,7 +233,7 @@ def draw_digit_domains(count: int = 12) -> Tensor:
     return labelled_grid(rows)
 
 
-DRAWN = {
+DRAWN: dict[str, Callable[[], Tensor]] = {
     "alignflow-digits": partial(draw_grid, "alignflow-digits"),
     "shapes": draw_shapes,
     "facade-styles": draw_facade_styles,

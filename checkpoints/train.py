@@ -21,7 +21,7 @@ import yaml
 
 from crossdomain import hub, serialization
 from crossdomain.checkpoints import cards
-from crossdomain.commands.adapt import measure
+from crossdomain.commands.adapt import measure, saved_by
 from crossdomain.commands.lightning import run
 from crossdomain.datamodules.downloads import sha256_of
 
@@ -42,12 +42,12 @@ def train(name: str, entry: dict[str, Any]) -> dict[str, Any]:
     start = time.perf_counter()
     fitted = run(["fit", "--config", recipe, "--seed_everything", str(entry["seed"]), *QUIET])
     minutes = math.ceil((time.perf_counter() - start) / 60)
-    serialization.export(serialization.read(fitted.trainer.checkpoint_callback.path), file)
+    serialization.export(serialization.read(saved_by(fitted)), file)
     measured, _ = measure(recipe, file, *QUIET)
     trainer, method, data = fitted.trainer, fitted.model, fitted.datamodule
     budget = f"{trainer.current_epoch} epochs, {method.rounds:,} batches of {data.batch_size}, {trainer.precision}"
     sha256 = sha256_of(file)
-    cards.draw(name, sha256, Path(trainer.logger.log_dir))
+    cards.draw(name, sha256, Path(trainer.log_dir or "."))
     cores, device = torch.get_num_threads(), trainer.strategy.root_device
     on = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{cores} CPU core" + "s" * (cores > 1)
     return {

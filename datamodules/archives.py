@@ -137,8 +137,8 @@ def _tar_members(archive: Path) -> Iterator[Member]:
     with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
         for member in tar:
             _refuse(archive, member.name, special=not (member.isfile() or member.isdir()))
-            if member.isfile():
-                yield Member(member.name, tar.extractfile(member))
+            if (content := tar.extractfile(member)) is not None:  # a file
+                yield Member(member.name, content)
         while stream.read(BLOCK):  # to the very end, where gzip has its checksum
             pass
 

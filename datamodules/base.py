@@ -162,7 +162,7 @@ class DomainData(LightningDataModule):
     def _loader(self, name: str) -> DataLoader:
         dataset, training = self.splits[name], name == "train"
         world_size, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
-        fixed = self.trainer is not None and self.trainer.overfit_batches > 0
+        fixed = getattr(self.trainer, "overfit_batches", 0) > 0
         sampler = (FixedDraws if fixed else DrawSampler)(
             dataset.lengths(),
             training=training,

@@ -57,6 +57,9 @@ class DigitDomains(DomainData):
         ValueError: fewer than two kinds, unknown ones or the same twice.
     """
 
+    channels: int
+    image_size: int
+
     def __init__(
         self,
         names: Sequence[DigitKind] = ("digits", "photocopies", "inverted", "printed"),

@@ -107,6 +107,9 @@ class DigitPair(DomainData):
         seed: decides the order of training images.
     """
 
+    channels: int
+    image_size: int
+
     def __init__(
         self,
         source: DigitSet = "mnist",

@@ -140,6 +140,9 @@ class Digits(DomainData):
         b: what domain b shows.
     """
 
+    channels: int
+    image_size: int
+
     def __init__(
         self,
         root: str | None = None,

@@ -22,7 +22,7 @@ from .limits import MAX_DOWNLOAD, limit
 try:
     import fcntl
 except ImportError:  # Windows, where processes are not kept apart
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # told by its being None
 
 TIMEOUT = 30  # seconds without a byte after which a connection counts as broken
 

@@ -42,6 +42,7 @@ class FacadeStyles(DomainData):
     """
 
     channels = 3
+    image_size: int
 
     def __init__(
         self,

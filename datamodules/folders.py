@@ -45,6 +45,7 @@ class ImageFolder(DomainData):
     """
 
     domains = ("a", "b")
+    image_size: int
     folder = ""
     archives: tuple[str, ...] = ()
     suffix = ""
@@ -130,19 +131,21 @@ class ImageFolder(DomainData):
         return self._first[domain]
 
     @property
-    def channels(self) -> tuple[int, int]:
+    def channels(self) -> tuple[int, int]:  # type: ignore[override]  # the images', which nobody sets
         """Channels of both domains: those expected, else those of the first image, else those of the other domain.
 
         Raises:
             FileNotFoundError: the folder is not there, or not yet: ``prepare_data`` fetches what can be fetched.
         """
         if self.expected_channels is not None:
-            return tuple(self.expected_channels)
-        a, b = map(self._first_image, DOMAINS)
-        return len(b if a is None else a), len(a if b is None else b)
+            a, b = self.expected_channels
+            return a, b
+        found = {domain: len(image) for domain in DOMAINS if (image := self._first_image(domain)) is not None}
+        any_one = next(iter(found.values()))
+        return found.get("a", any_one), found.get("b", any_one)
 
     @property
-    def levels(self) -> int:
+    def levels(self) -> int:  # type: ignore[override]  # the images'
         """How many values a pixel can take, in the deeper of the two domains."""
         return max(levels_of(image) for image in map(self._first_image, DOMAINS) if image is not None)
 
@@ -282,10 +285,11 @@ class UnpairedFolder(ImageFolder):
         sides = {side: [f"{split}{side}" for split in SPLIT_FOLDERS[name]] for side in "AB"}
         there = [side for side, names in sides.items() if any((self.path / folder).is_dir() for folder in names)]
         needed = "AB" if name == "train" or not there else there
-        return tuple(
+        a, b = (
             [Source(file) for file in list_images(self._folder_of(*names))] if side in needed else []
             for side, names in sides.items()
         )
+        return a, b
 
 
 class Facades(PairedFolder):

@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 from PIL.TiffImagePlugin import COMPRESSION_INFO
 from torch import Tensor
 
@@ -105,7 +105,7 @@ def _check_size(width: int, height: int, channels: int = 1) -> None:
         raise ValueError(TOO_MANY.format(most))
 
 
-def _open(source: Path | io.BytesIO, formats: Sequence[str]) -> Image.Image:
+def _open(source: Path | io.BytesIO, formats: list[str] | tuple[str, ...]) -> ImageFile.ImageFile:
     """Open by Pillow, whose own limit on pixels gives way to ours."""
     most = limit(MAX_PIXELS)
     if Image.MAX_IMAGE_PIXELS is not None and most > Image.MAX_IMAGE_PIXELS:
@@ -219,15 +219,15 @@ def _read_tiff(path: Path) -> tuple[np.ndarray, int]:
     """The picture in a TIFF as (H, W, C), and its orientation."""
     with tifffile.TiffFile(path) as file:
         # Bits 0 and 2 of the type mark previews and masks, which are no pages of their own.
-        pages = list(islice((page for page in file.pages if not page.subfiletype & 0b101), 2))
+        pages = list(islice((page for page in map(_whole, file.pages) if not page.subfiletype & 0b101), 2))
         if not pages:
             raise ValueError("it holds no picture")
         page = pages[0]
         orientation = page.tags.valueof(ORIENTATION, default=1)
         samples, extra = page.samplesperpixel, tuple(page.extrasamples)
         if page.sampleformat in SAMPLE_FORMATS:
-            kind = SAMPLE_FORMATS[page.sampleformat]
-            raise ValueError(f"its pixels are {kind}, expected unsigned integers of 8 or 16 bits")
+            found = SAMPLE_FORMATS[page.sampleformat]
+            raise ValueError(f"its pixels are {found}, expected unsigned integers of 8 or 16 bits")
         _check_size(page.imagewidth, page.imagelength, samples)
         _check_strips(page, file.filehandle.size)
         if len(pages) > 1:
@@ -245,11 +245,18 @@ def _read_tiff(path: Path) -> tuple[np.ndarray, int]:
             return _as_shown(stored, page.photometric, extra), orientation
         if kind == (RGB, 3, 16, ()) and page.planarconfig == 1:
             return _deep_tiff(path, page.index)
-        name = page.compression.name
+        name = getattr(page.compression, "name", page.compression)
         raise ValueError(f"compressed by {name}, these channels need another package: pip install imagecodecs")
 
 
-def _check_strips(page: tifffile.TiffPage, size: int) -> None:
+def _whole(page: tifffile.TiffPage | tifffile.TiffFrame) -> tifffile.TiffPage:
+    """A page with all that it says of itself, as tifffile gives them unless it is asked for less."""
+    if not isinstance(page, tifffile.TiffPage):
+        raise ValueError("its pages lean on the first one")
+    return page
+
+
+def _check_strips(page: tifffile.TiffPage | tifffile.TiffFrame, size: int) -> None:
     if not page.dataoffsets or len(page.dataoffsets) != len(page.databytecounts):
         raise ValueError("it does not say where its pixels are")
     if any(start + count > size for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)):
@@ -277,7 +284,7 @@ def _deep_tiff(path: Path, index: int) -> tuple[np.ndarray, int]:
     for order in "LB" if sys.byteorder == "little" else "BL":  # libtiff hands samples out in this machine's order
         with _open(path, ["TIFF"]) as image:
             image.seek(index)
-            image.tile = [tile._replace(args=(f"RGB;16{order}", *tile.args[1:])) for tile in image.tile]
+            image.tile = [tile._replace(args=(f"RGB;16{order}", *tuple(tile.args or ())[1:])) for tile in image.tile]
             image.load()
             halves.append(np.array(image))
     return _joined(*halves), _orientation(image)
@@ -311,6 +318,8 @@ def _pages_as_channels(file: tifffile.TiffFile) -> np.ndarray:
         raise ValueError(f"it holds {count} pages, which it does not call channels; save the one that is meant")
     _check_size(sizes["X"], sizes["Y"], sizes["C"] * sizes.get("S", 1))
     for page in series.pages:
+        if page is None:
+            raise ValueError("one of its pages is missing")
         _check_strips(page, file.filehandle.size)
     values = series.asarray().reshape(shape)
     order = sorted(range(len(axes)), key=lambda place: "YXCS".find(axes[place]))

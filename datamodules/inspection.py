@@ -82,16 +82,25 @@ def inspect_folder(
             stand_ins[file] = torch.empty(1, dtype=image.dtype).expand(image.shape)  # of its shape, without its memory
 
     # A dataset's images all have the channels of its first ones, which are those of train where there are such.
-    first: dict[Path, list[int | None]] = {}
+    first: dict[Path, tuple[int, int]] = {}
     layouts, problems = _layouts(path, set(report.folders))
     for root, training, paired, sources in layouts:
-        channels = first.setdefault(root, [None, None])
-        for domain, images in enumerate(sources):
-            readable = [image for image in images if image.path in stand_ins]
-            if channels[domain] is None and readable:
-                channels[domain] = len(stand_ins[readable[0].path])
-        options = {"image_size": image_size or 1, "load_size": load_size, "flip": False, "seed": 0}
-        images = FolderImages(*sources, tuple(channels), training=training, paired=paired, truth=paired, **options)
+        of_first = (
+            next((len(stand_ins[image.path]) for image in images if image.path in stand_ins), 0) for images in sources
+        )
+        a, b = (known or own for known, own in zip(first.get(root, (0, 0)), of_first, strict=True))
+        first[root] = a, b
+        images = FolderImages(
+            *sources,
+            channels=(a, b),
+            image_size=image_size or 1,
+            load_size=load_size,
+            flip=False,
+            training=training,
+            paired=paired,
+            truth=paired,
+            seed=0,
+        )
         for domain, length in zip(DOMAINS, images.lengths(), strict=True):
             for index in range(length):
                 try:

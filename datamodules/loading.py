@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from string import ascii_lowercase
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -26,6 +26,18 @@ class Draw(NamedTuple):
     epoch: int
     position: int
     indices: tuple[int, ...]
+
+
+class Drawn(Protocol):
+    """What hands out batches of draws."""
+
+    def __len__(self) -> int:
+        """Positions of an epoch."""
+        ...
+
+    def __getitems__(self, draws: list[Draw]) -> dict[str, Any]:
+        """The batch of these draws."""
+        ...
 
 
 class DrawSampler(DistributedSampler):
@@ -65,7 +77,7 @@ class DrawSampler(DistributedSampler):
                 "Give all the same number, image i of each belonging together, or draw them unpaired."
             )
         super().__init__(
-            range(self.total),
+            range(self.total),  # type: ignore[arg-type]  # which has a length, all that is asked of it
             num_replicas=world_size,
             rank=rank,
             shuffle=training,
@@ -109,7 +121,7 @@ class DrawSampler(DistributedSampler):
             yield Draw(epoch, position, tuple(int(order[position]) for order in orders))
 
 
-class FixedDraws(DrawSampler, SequentialSampler):
+class FixedDraws(DrawSampler, SequentialSampler):  # type: ignore[misc]  # which draws numbers, were it not the second
     """Draws the same positions in the same order in every epoch, for ``overfit_batches``.
 
     Lightning replaces samplers that shuffle there, and asks for a SequentialSampler to know the others.
@@ -122,13 +134,13 @@ class FixedDraws(DrawSampler, SequentialSampler):
 class _Reporting(Dataset):
     """Hands out what a dataset raises in a loading process, of which DataLoader would make the text of a traceback."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Drawn) -> None:
         self.dataset = dataset
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitems__(self, draws: list[Draw]) -> dict | Exception:
+    def __getitems__(self, draws: list[Draw]) -> dict[str, Any] | Exception:
         try:
             return self.dataset.__getitems__(draws)
         except (ValueError, OSError) as error:
@@ -144,11 +156,15 @@ class DrawLoader(DataLoader):
         source: the dataset.
     """
 
-    def __init__(self, dataset: Dataset, sampler: DrawSampler, **options: Any) -> None:
+    # DataLoader knows less of these.
+    sampler: DrawSampler
+    batch_size: int
+
+    def __init__(self, dataset: Drawn, sampler: DrawSampler, **options: Any) -> None:
         self.source = dataset
         super().__init__(_Reporting(dataset), sampler=sampler, **options)
 
-    def __iter__(self) -> Iterator[dict]:
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]  # DataLoader's own class of iterators
         """Batches."""
         for batch in super().__iter__():
             if isinstance(batch, Exception):
@@ -163,7 +179,7 @@ class ResumableLoader(DrawLoader):
     or another number of processes goes on with the very next images.
     """
 
-    def __init__(self, dataset: Dataset, sampler: DrawSampler, **options: Any) -> None:
+    def __init__(self, dataset: Drawn, sampler: DrawSampler, **options: Any) -> None:
         super().__init__(dataset, sampler=sampler, **options)
         self._position = 0
         self._start = 0
@@ -173,12 +189,12 @@ class ResumableLoader(DrawLoader):
         """Positions that one batch of every process takes together."""
         return self.batch_size * self.sampler.num_replicas
 
-    def __iter__(self) -> Iterator[dict]:
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]  # as above
         """Batches of the current epoch, from the place that was loaded on."""
         self._position, self._start = self._start, 0
         return self._batches(self._position)
 
-    def _batches(self, first: int) -> Iterator[dict]:
+    def _batches(self, first: int) -> Iterator[dict[str, Any]]:
         self.sampler.first = first
         for batch in super().__iter__():
             self._position += self._stride
@@ -211,7 +227,7 @@ class ResumableLoader(DrawLoader):
         return min(max(self._position // self._stride, batches - left), batches)
 
 
-def make_loader(dataset: Dataset, sampler: DrawSampler, **options: Any) -> DataLoader:
+def make_loader(dataset: Drawn, sampler: DrawSampler, **options: Any) -> DataLoader:
     """A loader of the whole batches that ``dataset`` hands out; resumable in training."""
     # A generator of its own keeps the loader from drawing the workers' seed from the global one.
     generator = torch.Generator().manual_seed(sampler.seed)

@@ -196,7 +196,8 @@ def _lid(rays: Rays, radius: Tensor, height: Tensor) -> tuple[Tensor, Tensor]:
 def _cube(rays: Rays, half: Tensor) -> tuple[Tensor, Tensor]:
     """A cube on the floor: the last of the three slabs that a ray enters, if it has left none by then."""
     enter, leave, facing = torch.tensor(-torch.inf), torch.tensor(torch.inf), torch.tensor(0.0)
-    for o, d, middle, towards in zip(*rays, (0.0, half, 0.0), LIGHT, strict=True):
+    middles = (torch.zeros(()), half, torch.zeros(()))
+    for o, d, middle, towards in zip(rays.origin, rays.direction, middles, LIGHT, strict=True):
         sign = d.sign()
         near, far = (middle - o - sign * half) / d, (middle - o + sign * half) / d
         facing = torch.where(near > enter, -towards * sign, facing)
@@ -251,6 +252,8 @@ class Shapes(DomainData):
     """
 
     channels = 3
+    image_size: int
+    roles: dict[str, str]
     attributes = FACTORS
 
     def __init__(
@@ -299,8 +302,8 @@ class Shapes(DomainData):
         if name != "train":
             shared = torch.tensor([role == "shared" for role in self.roles.values()])
             # A factor that is special to a has one value in all of b, so what is not shared is as in the guide.
-            images[0]["b"] = torch.where(shared, *factors)
-            images[1]["a"] = torch.where(shared, *reversed(factors))
+            images[0]["b"] = torch.where(shared, factors[0], factors[1])
+            images[1]["a"] = torch.where(shared, factors[1], factors[0])
         fields = [
             fields_of(
                 domain,

@@ -252,6 +252,7 @@ class ToyFacades(DomainData):
 
     domains = ("photo", "labels")
     channels = 3
+    image_size: int
     palette = FACADES
 
     def __init__(

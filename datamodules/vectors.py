@@ -62,6 +62,7 @@ class Gaussians(VectorData):
     """
 
     domains = ("Gaussian", "other Gaussian")
+    channels: int
 
     def __init__(
         self,
@@ -193,12 +194,12 @@ class Embeddings(VectorData):
         return self._content
 
     @property
-    def domains(self) -> tuple[str, ...]:
+    def domains(self) -> tuple[str, ...]:  # type: ignore[override]  # the file's, which nobody sets
         """Those of the pictures."""
         return tuple(self.content["domains"])
 
     @property
-    def channels(self) -> int:
+    def channels(self) -> int:  # type: ignore[override]  # the file's
         """Length of the embeddings."""
         return self.content["splits"]["train"]["a"]["a"].shape[1]
 

@@ -7,9 +7,12 @@ first used: listing needs no torch.
 """
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crossdomain.moved import find_moved_modules
+
+if TYPE_CHECKING:
+    from crossdomain.hub import init_from, list_checkpoints, list_methods, list_models, load
 
 find_moved_modules()
 

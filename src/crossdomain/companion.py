@@ -21,7 +21,7 @@ class Companion:
         capability: what it has to be able to do, one of :mod:`crossdomain.capabilities`.
     """
 
-    def __init__(self, path: str | os.PathLike, option: str, capability: type) -> None:
+    def __init__(self, path: str | os.PathLike[str], option: str, capability: type) -> None:
         self.path = path
         self.option = option
         self.capability = capability

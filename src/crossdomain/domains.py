@@ -188,6 +188,15 @@ class Indexed(Protocol):
         ...
 
 
+@runtime_checkable
+class Described(Protocol):
+    """A datamodule that says what its data is like."""
+
+    def spec(self) -> dict[str, Any]:
+        """What :meth:`DataSpec.from_plain` takes."""
+        ...
+
+
 def partners(
     batch: Mapping[str, Any], direction: Direction, indices: Sequence[int], dataset: object = None
 ) -> Tensor | None:
@@ -209,8 +218,9 @@ def partners(
         found = images_of(dataset, direction.target, more) if more else None
         if found is None:
             return None
-        return torch.cat([*([] if held == 0 else [others[:held]]), found.to(batch[direction.source].device)])
-    return None if held == 0 else others[torch.arange(len(indices), device=others.device) % held]
+        known = [] if others is None or held == 0 else [others[:held]]
+        return torch.cat([*known, found.to(batch[direction.source].device)])
+    return None if others is None or held == 0 else others[torch.arange(len(indices), device=others.device) % held]
 
 
 def truths(batch: Mapping[str, Any]) -> Iterator[tuple[Direction, Tensor]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from inspect import Signature, signature
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -38,7 +40,7 @@ class _Made(ABCMeta):
 
     @property
     def __signature__(cls) -> Signature:
-        whole = signature(cls.__init__)
+        whole = signature(cls.__init__)  # type: ignore[misc]  # cls is the class itself
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
@@ -237,7 +239,7 @@ class Game(LightningModule, metaclass=_Made):
         with torch.set_grad_enabled(turns.get(self.generating_player, 0) > 0):
             return self.generate(batch)
 
-    def _update(self, player: str, optimizer: Optimizer, loss: Tensor) -> None:
+    def _update(self, player: str, optimizer: Optimizer | LightningOptimizer, loss: Tensor) -> None:
         self.manual_backward(loss / self.accumulate if self.accumulate > 1 else loss)
         if (self.rounds + 1) % self.accumulate == 0 or self.trainer.is_last_batch:
             optimizer.step()
@@ -260,7 +262,8 @@ class Game(LightningModule, metaclass=_Made):
 
     def _log(self, batch: Batch, out: dict[str, Any]) -> None:
         # Lightning drops values between the rounds it logs, but only after the work of collecting them.
-        if (self.trainer.fit_loop.epoch_loop._batches_that_stepped + 1) % self.trainer.log_every_n_steps == 0:
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set where no checker looks
+        if (self.trainer.fit_loop.epoch_loop._batches_that_stepped + 1) % every == 0:
             self.log_dict(self.last_losses, prog_bar=True, logger=False)
             measured = self.last_terms | self.measures(batch, detached(out))
             self.log_dict({f"train/{name}": value for name, value in measured.items()})
@@ -268,15 +271,20 @@ class Game(LightningModule, metaclass=_Made):
 
     # --- optimizers and schedules ------------------------------------------------------------------------------
 
-    def factory(self, player: str, kind: Literal["optimizer", "schedule"]) -> Callable[..., Any] | None:
+    @overload
+    def factory(self, player: str, kind: Literal["optimizer"]) -> OptimizerFactory: ...
+    @overload
+    def factory(self, player: str, kind: Literal["schedule"]) -> ScheduleFactory | None: ...
+
+    def factory(self, player: str, kind: str) -> Any:
         """What makes the optimizer or schedule of ``player``: its own, else the default."""
         return getattr(self, f"{player}_{kind}", None) or getattr(self, kind)
 
-    def _optimizers(self) -> list[Optimizer]:
+    def _optimizers(self) -> Sequence[Optimizer | LightningOptimizer]:
         optimizers = self.optimizers()
         return optimizers if isinstance(optimizers, list) else [optimizers]
 
-    def configure_optimizers(self) -> tuple[list[Optimizer], list[dict[str, Any]]]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """One optimizer and schedule for each player: its own, else the default."""
         optimizers, made = [], []
         for player in self.players:
@@ -286,7 +294,8 @@ class Game(LightningModule, metaclass=_Made):
                 raise ValueError(f"The optimizer of the player {player} (model.optimizer): {error}.") from error
             optimization.check_optimizer(optimizers[-1], player)
             made.append(schedules.make_schedule(self, player, optimizers[-1]))
-        return optimizers, [schedule for schedule in made if schedule is not None]
+        # Lightning takes dicts, and its annotation knows of them elsewhere alone.
+        return optimizers, [schedule for schedule in made if schedule is not None]  # type: ignore[return-value]
 
     def _step_schedules(self, interval: str) -> None:
         if interval == self.schedule_interval:
@@ -301,10 +310,10 @@ class Game(LightningModule, metaclass=_Made):
 
     def on_validation_end(self) -> None:
         """Tell the schedules that follow a metric what it is now."""
-        following = schedules.of_metrics(self)
-        if not following or self.trainer.state.fn != "fit" or self.trainer.sanity_checking:
+        following, monitor = schedules.of_metrics(self), self.schedule_monitor
+        if not following or monitor is None or self.trainer.state.fn != "fit" or self.trainer.sanity_checking:
             return
-        metric = logged_metric(self.trainer, self.schedule_monitor, "model.schedule_monitor")
+        metric = logged_metric(self.trainer, monitor, "model.schedule_monitor")
         for schedule in following:
             schedule.step(metric)
 
@@ -389,7 +398,3 @@ def _broadcast(*tensors: Tensor) -> None:
     """Give the first process's values to all others."""
     for tensor in tensors:
         torch.distributed.broadcast(tensor.detach(), src=0)
-
-
-def _is_image(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.ndim == 4

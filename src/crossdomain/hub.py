@@ -115,9 +115,13 @@ def load(name: str | os.PathLike, device: str | torch.device = "cpu") -> Method:
         ValueError: the file is corrupted, or not a checkpoint of the zoo; or there is no such device.
     """
     from crossdomain import serialization
+    from crossdomain.method import Method
 
     place = _usable(device)
-    return serialization.load(find_checkpoint(name)).to(place)
+    found = serialization.load(find_checkpoint(name))
+    if not isinstance(found, Method):
+        raise ValueError(f"The checkpoint {str(name)!r} holds a {type(found).__name__}, which is no Method.")
+    return found.to(place)
 
 
 def _usable(device: str | torch.device) -> torch.device:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from typing_extensions import Unpack
 from crossdomain import progress, schedules, serialization
 from crossdomain.capabilities import Guide, Likelihood
 from crossdomain.checks import at_least
-from crossdomain.domains import LETTERS, Batch, DataSpec, Direction, Places, clamped, partners
+from crossdomain.domains import LETTERS, Batch, DataSpec, Described, Direction, Places, clamped, partners
 from crossdomain.evaluation import Evaluation, dataset_of
 from crossdomain.game import Game, Terms
 from crossdomain.misfits import MisfitError
@@ -197,6 +198,7 @@ class Method(Game):
         if not isinstance(images, Tensor) or not images.is_floating_point():
             kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
             raise ValueError(f"Images of domain {domain} are {kind}, but {name} takes a tensor of floats in [-1, 1].")
+        axes: tuple[int, ...]
         taken, axes = f"(N, {channels}, H, W)", (2, 4)
         if self.spec.levels is None:
             taken, axes = f"vectors (N, {channels})", (2,)
@@ -217,8 +219,8 @@ class Method(Game):
     def setup(self, stage: str) -> None:
         """Take note of the data, and check that the networks fit it."""
         super().setup(stage)
-        data = self.trainer.datamodule
-        if hasattr(data, "spec"):
+        data = getattr(self.trainer, "datamodule", None)
+        if isinstance(data, Described):
             spec = DataSpec.from_plain(data.spec())
             self._check_data(spec)
             self.spec = spec
@@ -254,7 +256,7 @@ class Method(Game):
 
     def configure_callbacks(self) -> list[Callback]:
         """The zoo's evaluation, unless the Trainer was given one with options of its own."""
-        given = any(isinstance(callback, Evaluation) for callback in self.trainer.callbacks)
+        given = any(isinstance(callback, Evaluation) for callback in getattr(self.trainer, "callbacks", ()))
         return [] if given else [Evaluation()]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -272,7 +274,7 @@ class Method(Game):
         A method that needs guides takes the images of the target domain that have the same numbers in the data set. One
         that draws draws for each image, by the seed that the process began with.
         """
-        outputs = {}
+        outputs: dict[str, Tensor] = {}
         indices = self._places.next(batch)
         required = self.guide == "required"
         for direction in self.directions:
@@ -295,7 +297,7 @@ class Method(Game):
         Raises:
             ValueError: an argument is a lambda, a network that was made already, or the like, or a negative weight.
         """
-        kwargs.setdefault("frame", inspect.currentframe().f_back)
+        kwargs.setdefault("frame", sys._getframe(1))
         super().save_hyperparameters(*args, logger=False, **kwargs)
         known = serialization.parameters(type(self))  # the command hands on all that data may be asked for
         found = {k: v for k, v in self.hparams.items() if k in known or not k.startswith(("_", "channels"))}
@@ -305,7 +307,7 @@ class Method(Game):
         self._hparams.update(serialization.complete_arguments(type(self), given))
         self._hparams["_class_path"] = serialization.class_path(type(self))
         self._hparams["_instantiator"] = serialization.INSTANTIATOR
-        self._hparams_initial = self._hparams.copy()
+        self._hparams_initial = copy(self._hparams)
 
     def state_beside(self) -> dict[str, Tensor]:
         """What else a checkpoint is to hold so that a training goes on as it would have: tensors by name."""

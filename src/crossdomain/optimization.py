@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -40,7 +40,7 @@ class LinearDecay(LRScheduler):
         self.decay = decay
         super().__init__(optimizer)
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | Tensor]:
         """Learning rate of each parameter group at the current interval."""
         factor = 1.0 - max(0, self.last_epoch + 1 - self.constant) / (self.decay + 1)
         return [base * max(factor, 0.0) for base in self.base_lrs]

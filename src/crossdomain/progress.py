@@ -11,12 +11,24 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.loops.loop import _Loop
+from lightning.pytorch.loops.progress import _BaseProgress, _ProcessedTracker
 from lightning.pytorch.utilities import rank_zero_warn
 
 
 def epoch_finished(trainer: Trainer) -> bool:
     """Whether the last batch of the training epoch has been trained on."""
     return trainer.fit_loop.epoch_loop._num_ready_batches_reached()
+
+
+def epochs_done(trainer: Trainer) -> int:
+    """Epochs whose loop was left, of this run and those that it goes on from."""
+    return _counters(trainer.fit_loop.epoch_progress.current).processed
+
+
+def _counters(counters: _BaseProgress) -> _ProcessedTracker:
+    """The counters of an epoch or a batch, of which Lightning's annotations name a base class."""
+    assert isinstance(counters, _ProcessedTracker)
+    return counters
 
 
 def count_what_is_done(trainer: Trainer, loops: Mapping[str, Any]) -> None:
@@ -66,19 +78,20 @@ def go_on(trainer: Trainer) -> None:
     number of batches.
     """
     fit = trainer.fit_loop
-    epochs = fit.epoch_progress.current
+    epochs = _counters(fit.epoch_progress.current)
     if not fit.restarting:
         return
     if epochs.processed == epochs.ready:
-        _Loop.restarting.fset(fit, False)
+        vars(_Loop)["restarting"].fset(fit, False)
         return
     loader, progress = trainer.train_dataloader, fit.epoch_loop.batch_progress
-    if not hasattr(loader, "batches_done") or progress.current.processed == 0:
+    current, total = _counters(progress.current), _counters(progress.total)
+    if loader is None or not hasattr(loader, "batches_done") or current.processed == 0:
         return
-    before, done = progress.current.processed, loader.batches_done(trainer.num_training_batches)
+    before, done = current.processed, loader.batches_done(trainer.num_training_batches)
     if done == before:
         return
-    for counters in (progress.current, progress.total):
+    for counters in (current, total):
         counters.ready += done - before
         counters.started += done - before
         counters.processed += done - before
@@ -89,6 +102,6 @@ def go_on(trainer: Trainer) -> None:
         "run that the old batches would have made."
     )
     if done == trainer.num_training_batches:  # what is left of the epoch fills no batch
-        progress.current.completed, progress.total.completed = progress.current.processed, progress.total.processed
+        current.completed, total.completed = current.processed, total.processed
         progress.is_last_batch = True
         fit.epoch_loop.update_restart_stage()

@@ -95,12 +95,12 @@ class _Reader(yaml.SafeLoader):
 class _Writer(yaml.SafeDumper):
     """YAML in the zoo's layout: a line for each option, and lists of values within theirs."""
 
-    def represent_list(self, data: list[Any]) -> yaml.Node:
+    def laid_out(self, data: list[Any]) -> yaml.Node:
         within = not any(isinstance(item, (dict, list)) for item in data)
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=within)
 
 
-_Writer.add_representer(list, _Writer.represent_list)
+_Writer.add_representer(list, _Writer.laid_out)
 
 
 def _read_file(path: Path) -> dict[str, Any]:

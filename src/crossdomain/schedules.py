@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities.types import LRSchedulerConfigType
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from crossdomain import optimization
+from crossdomain import optimization, progress
 
 if TYPE_CHECKING:
     from crossdomain.game import Game
@@ -19,7 +20,7 @@ LONGEST_PLAN = 200_000
 """Intervals that are looked ahead for a rate of 0, one by one; a longer plan would keep the training waiting."""
 
 
-def make_schedule(game: Game, player: str, optimizer: Optimizer) -> dict[str, Any] | None:
+def make_schedule(game: Game, player: str, optimizer: Optimizer) -> LRSchedulerConfigType | None:
     """The schedule of ``player`` as Lightning takes it, or None where its rate is constant.
 
     Raises:
@@ -50,8 +51,7 @@ def of_metrics(game: Game) -> list[ReduceLROnPlateau]:
 
 
 def _intervals_done(game: Game) -> int:
-    epochs = game.trainer.fit_loop.epoch_progress.current.processed
-    return epochs if game.schedule_interval == "epoch" else game.rounds
+    return progress.epochs_done(game.trainer) if game.schedule_interval == "epoch" else game.rounds
 
 
 def compare_options(game: Game, checkpoint: dict[str, Any]) -> Resumption | None:
@@ -67,7 +67,7 @@ def compare_options(game: Game, checkpoint: dict[str, Any]) -> Resumption | None
         return options.get(f"{player}_{kind}") or options.get(kind)
 
     def differs(player: str, kind: str) -> bool:
-        return chosen(before, player, kind) != chosen(now, player, kind)
+        return bool(chosen(before, player, kind) != chosen(now, player, kind))
 
     optimizers = [player for player in game.players if differs(player, "optimizer")]
     anew = {player for player in game.players if differs(player, "schedule")} | set(optimizers)

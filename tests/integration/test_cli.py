@@ -20,8 +20,9 @@ from crossdomain import hub, serialization
 from crossdomain.cli import _guarded, main
 from crossdomain.cli import crossdomain as crossdomain_command
 from crossdomain.commands import option_checks
+from crossdomain.commands.adapt import saved_by
 from crossdomain.commands.errors import Given
-from crossdomain.commands.lightning import _end_with_launcher
+from crossdomain.commands.lightning import _end_with_launcher, run
 from crossdomain.commands.run_logs import RunLogger, quieten
 from crossdomain.datamodules import Digits
 from crossdomain.losses import Wasserstein
@@ -413,6 +414,13 @@ def test_adaptation_gives_the_source_classifier_to_the_method_when_asked(monkeyp
     method = serialization.read(latest("cyclegan_usps_mnist"))["hyper_parameters"]
     assert method["semantic_classifier"] == str(latest("classifier_source_usps_mnist"))
     assert latest("classifier_target_usps_mnist").is_file()
+
+
+def test_adaptation_needs_the_checkpoints_of_the_zoo():
+    kept = "--trainer.callbacks=ModelCheckpoint"
+    fitted = run(["fit", "--config", str(hub.find_recipe("classifier_source")), *QUICK, kept])
+    with pytest.raises(ValueError, match=r"no checkpoint by RoundCheckpoint, but by ModelCheckpoint"):
+        saved_by(fitted)
 
 
 def test_adaptation_needs_classifiers_for_the_recipes_data(tmp_path, capsys):

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import torch
+from lightning.pytorch import LightningDataModule
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import crossdomain
@@ -109,6 +110,12 @@ def test_who_does_not_fit_is_listed_with_the_reason(trainer, tmp_path, capsys):
     assert list(on_digits.metrics) == ["cyclegan-digits"]
     assert on_digits.not_applicable["classifier"] == "a DomainClassifier does not translate"
     assert not events(tmp_path / "logs" / "panel").Tags()["images"]
+
+
+def test_data_that_does_not_say_what_it_is_like_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="LightningDataModule does not say what its data is like"):
+        compare(["cyclegan-digits"], LightningDataModule(), logs=tmp_path / "logs")
+    assert not (tmp_path / "logs").exists()
 
 
 def test_options_of_the_evaluation_and_the_split(tmp_path, capsys):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import instantiate_module
 
 import crossdomain
@@ -96,6 +97,13 @@ def test_one_flipped_byte_is_refused_by_name_and_hash(tmp_path, monkeypatch):
     (folder / source.name).unlink()
     with pytest.raises(FileNotFoundError, match="is missing"):
         crossdomain.load("alignflow-digits")
+
+
+def test_what_is_no_method_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "other.ckpt").touch()
+    monkeypatch.setattr(serialization, "load", lambda path: LightningModule())
+    with pytest.raises(ValueError, match=r"other.ckpt' holds a LightningModule, which is no Method"):
+        crossdomain.load(tmp_path / "other.ckpt")
 
 
 def test_unknown_names_get_the_nearest():

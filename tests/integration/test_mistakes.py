@@ -206,6 +206,7 @@ LIGHTNING = [
     (f"test --config alignflow --data.channels 3 --ckpt_path alignflow-digits {QUIET}", ["trained on [1,"]),
     (f"fit --config classifier_source --init_from cyclegan-digits {QUIET}", ["No weights fit", "a CycleGAN for"]),
     (f"predict --config classifier_source --untrained {QUIET}", ["DomainClassifier does not translate"]),
+    (f"predict --config lrmf_gaussians --untrained {QUIET}", ["LRMF translates vectors", "translate in Python"]),
     # what the data does not allow
     (f"{ALIGNFLOW} --data DigitPair --data.root .", ["dataset mnist is not complete in"]),
     (f"{ALIGNFLOW} --data UnpairedFolder --data.root nowhere", ["no folder trainA in", "nowhere", "data.root"]),

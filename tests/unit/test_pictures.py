@@ -569,6 +569,17 @@ def test_what_is_cut_off_is_refused(name, tmp_path):
             read_image(tmp_path / name)
 
 
+def without_a_plane(path):
+    """An OME-TIFF of three channels that lacks the one in the middle."""
+    planes = '<TiffData IFD="0" FirstC="0" PlaneCount="1"/><TiffData IFD="1" FirstC="2" PlaneCount="1"/>'
+    channels = "".join(f'<Channel ID="Channel:0:{k}" SamplesPerPixel="1"/>' for k in range(3))
+    sizes = f'SizeX="{WIDTH}" SizeY="{HEIGHT}" SizeC="3" SizeZ="1" SizeT="1"'
+    pixels = f'<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" {sizes}>{channels}{planes}</Pixels>'
+    ome = f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">{pixels}</Image></OME>'
+    held = np.ascontiguousarray(noise(2).transpose(2, 0, 1))
+    tifffile.imwrite(path, held, photometric="minisblack", metadata=None, description=ome)
+
+
 # --- what is refused -------------------------------------------------------------------------------------------
 
 
@@ -584,6 +595,7 @@ REFUSED = {
         lambda p: tifffile.imwrite(p, noise(5).transpose(2, 0, 1).copy(), imagej=True, metadata={"axes": "ZYX"}),
         "it holds 5 pages",
     ),
+    "without_a_plane": (without_a_plane, "one of its pages is missing"),
     "lab": (lambda p: Image.fromarray(noise()).convert("LAB").save(p), "CIELAB with 3 channels of 8 bits is not read"),
     "text": (lambda p: p.write_text("no picture"), "its beginning is not that of a whole JPEG"),
     "empty": (lambda p: p.write_bytes(b""), "its beginning is not that of a whole JPEG"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from crossdomain.capabilities import Translates
 from crossdomain.datamodules.image_files import write_image
 
 
@@ -26,16 +27,27 @@ class PredictionWriter(Callback):
         self._written: dict[str, int] = {}
         self._sources: dict[tuple[str, str], str] = {}
         self._folder = Path()
+        self._levels = 256
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse methods that do not translate, and choose the folder."""
         if stage != "predict":
             return
-        if not pl_module.directions:
+        if not isinstance(pl_module, Translates) or not pl_module.directions:
             raise ValueError(f"predict writes translated images, but {type(pl_module).__name__} does not translate.")
         self._folder = Path(self.directory) if self.directory else Path(trainer.log_dir or ".") / "predictions"
         self._written = dict.fromkeys(pl_module.directions, 0)
         self._sources = {}
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse vectors, and take note of the depth."""
+        levels = pl_module.spec.levels if isinstance(pl_module, Translates) else None
+        if levels is None:
+            raise ValueError(
+                f"predict writes images, but this {type(pl_module).__name__} translates vectors.\n"
+                "Use its method translate in Python."
+            )
+        self._levels = levels
 
     def on_predict_batch_end(
         self,
@@ -63,7 +75,7 @@ class PredictionWriter(Callback):
                         f"{other!r} and {source!r} have one name, and the one's translation would overwrite the "
                         "other's.\nRename one of them."
                     )
-                write_image(image, self._folder / direction / name, pl_module.spec.levels)
+                write_image(image, self._folder / direction / name, self._levels)
                 self._written[direction] += 1
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

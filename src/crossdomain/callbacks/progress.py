@@ -159,7 +159,9 @@ class Progress(ProgressBar):
             self.has_dataloader_changed(dataloader_idx)
             self._open_evaluation("Predicting", self.total_predict_batches_current_dataloader)
 
-    def on_validation_batch_end(self, *_: Any) -> None:
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
         """Move the bar."""
         if self._evaluating is not None:
             self._evaluating.update()

@@ -65,6 +65,7 @@ class RoundCheckpoint(Checkpoint):
         self.best_path: Path | None = None
         self.best: float | None = None
         self._signal: int | None = None
+        self._folder = Path()
 
     @property
     def best_model_path(self) -> str:
@@ -75,11 +76,12 @@ class RoundCheckpoint(Checkpoint):
         """Choose the folder; the same on all processes."""
         folder = self.directory or os.path.join(trainer.log_dir or trainer.default_root_dir, "checkpoints")
         self.directory = trainer.strategy.broadcast(folder)
+        self._folder = Path(self.directory)
 
     # --- saving ------------------------------------------------------------------------------------------------
 
     def _write(self, trainer: Trainer, name: str) -> Path:
-        path = Path(self.directory) / name
+        path = self._folder / name
         part = path.with_suffix(".part")
         trainer.save_checkpoint(part, weights_only=False)
         if trainer.is_global_zero:
@@ -93,16 +95,16 @@ class RoundCheckpoint(Checkpoint):
         """Save after every ``every_n_rounds`` rounds and when told to end; the last of an epoch goes with it."""
         if epoch_finished(trainer):
             return
-        ending = self._told_to_end(trainer)
+        ending = self._told_to_end(trainer, pl_module)
         if ending or (self.every_n_rounds is not None and pl_module.rounds % self.every_n_rounds == 0):
             self._save(trainer)
         if ending:
             self._end(trainer)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Save when schedules have counted the epoch, or where a budget ended the run within it."""
         self._save(trainer)
-        if self._told_to_end(trainer):
+        if self._told_to_end(trainer, pl_module):
             self._end(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -149,11 +151,11 @@ class RoundCheckpoint(Checkpoint):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, note)
 
-    def _told_to_end(self, trainer: Trainer) -> bool:
+    def _told_to_end(self, trainer: Trainer, pl_module: Any) -> bool:
         """Whether any process got a signal; the same on all of them."""
         if trainer.world_size == 1:
             return self._signal is not None
-        if trainer.lightning_module.rounds % ASK_EVERY and not epoch_finished(trainer):
+        if pl_module.rounds % ASK_EVERY and not epoch_finished(trainer):
             return False
         return trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False)
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import torch
 
 from crossdomain import hub, serialization
+from crossdomain.callbacks import RoundCheckpoint
 from crossdomain.capabilities import Encodes
 from crossdomain.checks import can_write
-from crossdomain.commands.lightning import run
+from crossdomain.commands.lightning import ZooCLI, run
 from crossdomain.datamodules import DomainData, DrawSampler, make_loader
 from crossdomain.domains import domains_in
+from crossdomain.method import Method
 
 ROWS = {
     "source only": "classifier_source",
@@ -52,7 +54,22 @@ class AdaptationTable:
 def _train(recipe: str, seed: int, *options: str) -> Path:
     """Train by a recipe; returns the last checkpoint."""
     fitted = run(["fit", "--config", recipe, "--seed_everything", str(seed), *options])
-    return fitted.trainer.checkpoint_callback.path
+    return saved_by(fitted)
+
+
+def saved_by(fitted: ZooCLI) -> Path:
+    """The last checkpoint of a training.
+
+    Raises:
+        ValueError: its recipe keeps them by another callback than the zoo's.
+    """
+    keeper = fitted.trainer.checkpoint_callback
+    if not isinstance(keeper, RoundCheckpoint) or keeper.path is None:
+        raise ValueError(
+            f"The training kept no checkpoint by RoundCheckpoint, but by {type(keeper).__name__}.\n"
+            "Leave other checkpoints, and trainer.enable_checkpointing, out of the recipe."
+        )
+    return keeper.path
 
 
 def measure(recipe: str, checkpoint: str | Path, *options: str) -> tuple[dict[str, float], DomainData]:
@@ -148,7 +165,7 @@ def embed(recipe: str, checkpoint: str, output: str | None = None, batch_size: i
             raise IsADirectoryError(f"{output!r} is a folder, expected a file to write.")
     tested = run(["test", "--config", recipe, "--ckpt_path", checkpoint, "--trainer.logger", "false"])
     method, data = tested.model.eval(), tested.datamodule
-    if not isinstance(method, Encodes):
+    if not (isinstance(method, Method) and isinstance(method, Encodes)):
         raise ValueError(f"{checkpoint!r} is a {type(method).__name__}, which cannot encode.\nGive an autoencoder.")
     splits: dict[str, dict[str, dict]] = {}
     for name in ("train", "val", "test"):

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningDataModule, Trainer, seed_everything
@@ -20,7 +20,7 @@ from torch import Tensor
 from crossdomain import hub
 from crossdomain.capabilities import Scores
 from crossdomain.checks import can_write
-from crossdomain.domains import DataSpec, partners, with_truths
+from crossdomain.domains import DataSpec, Described, partners, with_truths
 from crossdomain.evaluation import Evaluation
 from crossdomain.evaluation.grid import labelled_columns
 from crossdomain.method import Batch, Method
@@ -126,9 +126,9 @@ def find_members(names: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def _misfit(method: Method, data: LightningDataModule) -> str | None:
-    """Why ``method`` cannot be evaluated on ``data``, or None where it can."""
-    trained, given = method.spec, DataSpec.from_plain(data.spec())
+def _misfit(method: Method, given: DataSpec) -> str | None:
+    """Why ``method`` cannot be evaluated on data like this, or None where it can."""
+    trained = method.spec
     if trained.domains != given.domains:
         return f"trained on {' and '.join(trained.domains)}, the data has {' and '.join(given.domains)}"
     if trained.channels != given.channels:
@@ -165,10 +165,16 @@ def compare(
 
     Raises:
         FileNotFoundError: a name that names no checkpoint, or missing data.
-        ValueError: no member fits the data, or there is a negative number of pictures.
+        ValueError: no member fits the data, or it does not say what it is like; a negative number of pictures.
     """
     if pictures < 0:
         raise ValueError(f"pictures is {pictures}, but has to be at least 0.")
+    if not isinstance(data, Described):
+        raise ValueError(
+            f"{type(data).__name__} does not say what its data is like, so nobody can tell which members fit it.\n"
+            "Give it a method spec, as DomainData has, or other data."
+        )
+    given = DataSpec.from_plain(data.spec())
     can_write(logs)
     members = find_members(names)
     result = Comparison(type(data).__name__, split, Path(logs))
@@ -176,11 +182,11 @@ def compare(
     batch: Batch = {}
     for name, checkpoint in members.items():
         method = hub.load(checkpoint)
-        if (reason := _misfit(method, data)) is not None:
+        if (reason := _misfit(method, given)) is not None:
             result.not_applicable[name] = reason
             continue
         result.metrics[name] = _evaluate(method, data, split, evaluation or Evaluation(pictures=0), device)
-        entries = {"checkpoint": name, "method": type(method).__name__, "data": type(data).__name__}
+        entries: dict[str, Any] = {"checkpoint": name, "method": type(method).__name__, "data": type(data).__name__}
         entries |= {"parameters": sum(p.numel() for p in method.parameters()), "images_seen": method.images_seen}
         logger = TensorBoardLogger(logs, name="", version=name, default_hp_metric=False)
         logger.log_hyperparams(entries, {f"{split}/{tag}": value for tag, value in result.metrics[name].items()})
@@ -204,8 +210,14 @@ def _evaluate(
 ) -> dict[str, float]:
     seed_everything(0, verbose=False)  # methods that draw get the same draws
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
-    trainer = Trainer(accelerator=device, devices=1, callbacks=[evaluation], **quiet)
+    trainer = Trainer(
+        accelerator=device,
+        devices=1,
+        callbacks=[evaluation],
+        logger=False,
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         (metrics,) = (trainer.test if split == "test" else trainer.validate)(method, data, verbose=False)

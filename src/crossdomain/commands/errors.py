@@ -136,9 +136,11 @@ def _made_by(factory: Any) -> type | None:
 
 
 def _below(*bases: type) -> set[type]:
-    found, todo = set(), list(bases)
+    found: set[type] = set()
+    todo = list(bases)
     while todo:
-        for cls in todo.pop().__subclasses__():
+        inner: list[type] = todo.pop().__subclasses__()
+        for cls in inner:
             if cls not in found:
                 found.add(cls)
                 todo.append(cls)
@@ -162,8 +164,8 @@ def _expected_at(key: str, given: Given) -> type | None:
     parent, _, last = key.rpartition(".")
     owner = given.class_at(parent) if parent else None
     for base in owner.__mro__ if owner is not None else ():
-        if "__init__" in vars(base) and last in inspect.signature(base.__init__).parameters:
-            return _class_in(get_type_hints(base.__init__)[last])
+        if "__init__" in vars(base) and last in inspect.signature(vars(base)["__init__"]).parameters:
+            return _class_in(get_type_hints(vars(base)["__init__"])[last])
     return None
 
 
@@ -266,9 +268,9 @@ def _no_such_option(message: str, given: Given, parser: ArgumentParser) -> str |
     key = (found or [end])[0]
     top = key.partition(".")[0]
     if top in TOP and "." in key:
-        if (owner := given.class_at(top)) is None:
+        if (taker := given.class_at(top)) is None:
             return f"{key} is given, but no class for {top}.\nName one first: --{top} CLASS, or class_path in a recipe."
-        return f"{key} comes before the class that takes it, {owner.__name__}.\nGive --{top} {owner.__name__} first."
+        return f"{key} comes before the class that takes it, {taker.__name__}.\nGive --{top} {taker.__name__} first."
     choices = sorted({part for name in _top(parser, given) for part in (name, name.partition(".")[0])})
     return f"There is no option {key}.\nNearest: {hub.near(key, choices)}."
 
@@ -329,8 +331,9 @@ def _missing(message: str, given: Given, parser: ArgumentParser) -> str | None:
         return None
     names = [name.rpartition(".")[2] for name in match[1].split(", ")]
     for key in given.values:
-        owner = given.class_at(key)
-        parameter = serialization.parameters(owner).get(names[0]) if owner is not None else None
+        if (owner := given.class_at(key)) is None:
+            continue
+        parameter = serialization.parameters(owner).get(names[0])
         if parameter is not None and parameter.default is parameter.empty and f"{key}.{names[0]}" not in given.values:
             return f"{key}.{names[0]} is missing, and {owner.__name__} needs it.\nGive --{key}.{names[0]} VALUE."
     missing = " and ".join(f"--{name}" for name in names)

@@ -56,9 +56,9 @@ def page(parser: ArgumentParser, classes_for: Callable[[str], list[str]]) -> str
         return "\n".join([*lines, "", "All options: --help --all"]) + "\n"
     title = parser.description or ""
     if title.startswith("Help for --"):  # jsonargparse's; the class itself says more
-        title = next(
-            group.title for group in parser._action_groups if any(a in group._group_actions for a in actions.values())
-        )
+        shown = actions.values()
+        group = next(group for group in parser._action_groups if any(a in group._group_actions for a in shown))
+        title = group.title or ""
     shared = _shared(actions)
     own = [(f"--{dest}", _what(action)) for dest, action in actions.items() if dest not in shared]
     lines = [*textwrap.wrap(title, width), ""]

@@ -34,6 +34,7 @@ from crossdomain.commands import help_pages, option_checks
 from crossdomain.commands.checkpoint_options import check_resumed, expect_channels, flat, options_of_model, shown
 from crossdomain.commands.errors import TOP, Given, explain, names_below
 from crossdomain.commands.run_logs import ConfigBesideLogs, RunLogger, quieten
+from crossdomain.domains import Described
 from crossdomain.evaluation import Evaluation
 from crossdomain.moved import current
 from crossdomain.precision import device_of, native_precision
@@ -106,6 +107,8 @@ def _help_parser(args: list[str]) -> tuple[type[ZooParser], list[str]]:
 class ZooCLI(LightningCLI):
     """LightningCLI for any method and datamodule; channels go from the data to the method."""
 
+    parser: ZooParser
+
     def __init__(self, args: list[str]) -> None:
         self.recipe = _recipe_name(args)
         parser_class, args = _help_parser(args)
@@ -123,10 +126,10 @@ class ZooCLI(LightningCLI):
             args=args,
         )
 
-    def subcommands(self) -> dict[str, set[str]]:
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]  # Lightning's is static
         """Lightning's; the one that is given alone, for setting up all takes longer than the rest of parsing."""
         known = LightningCLI.subcommands()
-        return {self.first: known[self.first]} if self.first in known else known
+        return {self.first: known[self.first]} if self.first is not None and self.first in known else known
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link the channels; all subcommands know the options of all, so that all can read a run's config.yaml."""
@@ -153,7 +156,7 @@ class ZooCLI(LightningCLI):
         args = ["=".join(map(current, arg.split("=", 1))) for arg in args]
         self.args = args
         self.resumed: dict[str, Any] | None = None
-        self.config = parser.parse(args)
+        self.config = self.parser.parse(args)
         self.checkpoint_given = self.config[self.config.subcommand].ckpt_path
         config = self.config[self.config.subcommand]
         for name in ("channels_a", "channels_b", "channels"):
@@ -204,8 +207,8 @@ class ZooCLI(LightningCLI):
                 print(f"resuming with options other than the checkpoint's: {values}", file=sys.stderr)
         after = flat(self.config[subcommand].get("model"))
         if replaced := [shown(key) for key, value in before.items() if key not in after or after[key] != value]:
-            names = ", ".join(dict.fromkeys(replaced))
-            print(f"warning: the checkpoint's own options replace those given for: {names}", file=sys.stderr)
+            keys = ", ".join(dict.fromkeys(replaced))
+            print(f"warning: the checkpoint's own options replace those given for: {keys}", file=sys.stderr)
 
     def before_fit(self) -> None:
         """Take the weights that ``--init_from`` names, and say which; check that those of a checkpoint fit."""
@@ -266,18 +269,19 @@ class ZooCLI(LightningCLI):
         self._measure(**options)
 
     def _measure(self, verbose: bool = True, **options: Any) -> None:
-        (metrics,) = getattr(self.trainer, self.subcommand)(verbose=False, **options)
+        command: str = self.config.subcommand
+        (metrics,) = getattr(self.trainer, command)(verbose=False, **options)
         if verbose and self.trainer.is_global_zero:
-            split = {"validate": "val"}.get(self.subcommand, self.subcommand)
+            split = {"validate": "val"}.get(command, command)
             print(f"{type(self.model).__name__} on the {split} split of {type(self.datamodule).__name__}")
             print(_table(metrics) or "  no metric applies")
 
 
-def _channels(data: LightningDataModule) -> list[int]:
-    """Channels of all domains of the data, which is fetched first where it may be."""
+def _channels(data: Any) -> list[int]:
+    """Channels of all domains of a datamodule, which is fetched first where it may be."""
     if getattr(data, "download", False):
         data.prepare_data()
-    return list(data.spec()["channels"]) if hasattr(data, "spec") else [data.channels_a, data.channels_b]
+    return list(data.spec()["channels"]) if isinstance(data, Described) else [data.channels_a, data.channels_b]
 
 
 def _first(data: LightningDataModule) -> int:
@@ -305,7 +309,7 @@ def _choose_precision(trainer: Namespace) -> None:
         said = f"warning: {choice.reason}, so bf16-mixed can be 40 times as slow here as 32-true"
     else:
         return
-    if rank_zero_only.rank == 0:
+    if getattr(rank_zero_only, "rank", 0) == 0:
         print(said, file=sys.stderr)
 
 

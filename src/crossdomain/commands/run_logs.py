@@ -47,7 +47,7 @@ class RunLogger(TensorBoardLogger):
 
     def _get_next_version(self) -> int:
         version = super()._get_next_version()
-        while rank_zero_only.rank == 0:  # the other processes of this run are told
+        while getattr(rank_zero_only, "rank", 0) == 0:  # the other processes of this run are told
             try:
                 os.makedirs(os.path.join(self.root_dir, f"version_{version}"))
                 break

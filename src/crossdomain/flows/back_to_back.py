@@ -46,7 +46,8 @@ class BackToBack(FlowSequence):
 
     def initialize(self, x: Tensor) -> Tensor:
         """Initialise the first flow on ``x`` and the second alike, so that the whole stays the identity."""
-        first, second = self.flows
+        first, second = self.in_order
+        assert isinstance(second, Inverse)
         first.initialize(x)
         second.flow.load_state_dict(first.state_dict())
         return self(x)[0]

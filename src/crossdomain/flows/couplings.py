@@ -27,8 +27,8 @@ class ConvConditioner(nn.Sequential):
     def __init__(self, in_channels: int, out_channels: int, width: int = 64) -> None:
         at_least(1, self, width=width)
         last = nn.Conv2d(width, out_channels, 3, padding=1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
         super().__init__(
             nn.Conv2d(in_channels, width, 3, padding=1),
             nn.SiLU(),
@@ -79,8 +79,9 @@ class _Coupling(Flow):
 
     def initialize(self, x: Tensor) -> Tensor:
         """Initialise the conditioner, where it depends on data."""
-        if hasattr(self.conditioner, "initialize"):
-            self.conditioner.initialize(x[:, : self.kept])
+        initialize = getattr(self.conditioner, "initialize", None)
+        if initialize is not None:
+            initialize(x[:, : self.kept])
         return self(x)[0]
 
 

@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -58,25 +59,30 @@ class FlowSequence(Flow):
         self.flows = nn.ModuleList(flows)
         self.recompute = recompute
 
+    @property
+    def in_order(self) -> list[Flow]:
+        """The flows in forward order."""
+        return cast("list[Flow]", list(self.flows))  # a ModuleList knows no more than that they are modules
+
     def _run(self, maps: list[Map], x: Tensor) -> tuple[Tensor, Tensor]:
         if not (self.recompute and torch.is_grad_enabled()):
             return _run_each(maps, x)
-        segments = [partial(_run_each, maps[i : i + SEGMENT]) for i in range(0, len(maps), SEGMENT)]
+        segments: list[Map] = [partial(_run_each, maps[i : i + SEGMENT]) for i in range(0, len(maps), SEGMENT)]
         size = math.isqrt(len(segments) - 1) + 1
-        groups = [partial(_run_each_again, segments[i : i + size]) for i in range(0, len(segments), size)]
+        groups: list[Map] = [partial(_run_each_again, segments[i : i + size]) for i in range(0, len(segments), size)]
         return _run_each_again(groups, x)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Run all flows in order."""
-        return self._run(list(self.flows), x)
+        return self._run([*self.in_order], x)
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Run all inverses in the opposite order."""
-        return self._run([flow.inverse for flow in reversed(self.flows)], z)
+        return self._run([flow.inverse for flow in reversed(self.in_order)], z)
 
     def initialize(self, x: Tensor) -> Tensor:
         """Initialise the flows in order, each on what the ones before it make of ``x``."""
-        for flow in self.flows:
+        for flow in self.in_order:
             x = flow.initialize(x)
         return x
 

@@ -87,6 +87,9 @@ class Permutation(Flow):
         order: the channel of the input that each channel of the output takes, int64 (channels,).
     """
 
+    order: Tensor
+    inverse_order: Tensor
+
     def __init__(self, channels: int, seed: int = 0, order: Tensor | None = None) -> None:
         super().__init__()
         if order is None:
@@ -115,6 +118,9 @@ class InvertibleConv(Flow):
         channels: size of axis 1.
         seed: decides the rotation.
     """
+
+    permutation: Tensor
+    sign: Tensor
 
     def __init__(self, channels: int, seed: int = 0) -> None:
         super().__init__()

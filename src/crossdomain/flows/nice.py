@@ -78,7 +78,8 @@ class NICE(Flow):
 
         A pixel that is black in all of one batch may not be in the next, so none gets a scale of its own.
         """
-        *couplings, norm = self.flow.flows
+        *couplings, norm = self.flow.in_order
+        assert isinstance(norm, ActNorm)
         y, _ = FlowSequence(couplings)(self.logit(self._flat(x))[0])
         norm.shift.copy_(-y.mean(0))
         norm.log_scale.fill_(-0.5 * (y + norm.shift).square().mean().log())

@@ -115,6 +115,8 @@ class Radial(Flow):
 class MaskedLinear(nn.Linear):
     """A linear layer without the connections that ``mask`` (out, in) forbids."""
 
+    mask: Tensor
+
     def __init__(self, mask: Tensor) -> None:
         super().__init__(mask.shape[1], mask.shape[0])
         self.register_buffer("mask", mask.float())

@@ -24,7 +24,7 @@ def standard_normal_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1.0).sum(1)
 
 
-def capacity_bits(power: Tensor, dimensions: int, deviation: float) -> Tensor:
+def capacity_bits(power: Tensor, dimensions: int | Tensor, deviation: float) -> Tensor:
     """Bits that ``dimensions`` numbers can carry through noise N(0, deviation^2): ``D log2(1 + power / deviation^2)``.
 
     ``power`` is the mean square of one number before the noise. By Shannon's theorem no more than half of this gets

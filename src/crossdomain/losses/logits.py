@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import add
 
 import torch
 from torch import Tensor
@@ -29,3 +31,8 @@ def scales(logits: Logits) -> list[Tensor]:
                 "Of a critic with several heads, hand the objective the head that tells real from generated."
             )
     return [one.to(torch.promote_types(one.dtype, torch.float32)) for one in found]
+
+
+def added_up(terms: Iterable[Tensor]) -> Tensor:
+    """The sum of one or more tensors, in their order."""
+    return reduce(add, terms)

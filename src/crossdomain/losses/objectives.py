@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from crossdomain.losses.divergences import Divergence, DivergenceName, f_divergence
-from crossdomain.losses.logits import Critic, Logits, scales
+from crossdomain.losses.logits import Critic, Logits, added_up, scales
 from crossdomain.losses.penalties import GradientPenalty, PenaltyFactory
 
 
@@ -37,11 +37,11 @@ class Objective(ABC):
 
     def critic(self, real: Logits, fake: Logits) -> Tensor:
         """Loss of the critic, given its logits for real and for generated images; a scalar."""
-        return sum(self._critic(*pair) for pair in zip(scales(real), scales(fake), strict=True))
+        return added_up(self._critic(*pair) for pair in zip(scales(real), scales(fake), strict=True))
 
     def generator(self, fake: Logits) -> Tensor:
         """Loss of the generator, given the critic's logits for its images; a scalar."""
-        return sum(self._generator(logits) for logits in scales(fake))
+        return added_up(self._generator(logits) for logits in scales(fake))
 
     @abstractmethod
     def _critic(self, real: Tensor, fake: Tensor) -> Tensor:

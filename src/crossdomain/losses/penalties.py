@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from crossdomain.checks import at_least
-from crossdomain.losses.logits import Critic, scales
+from crossdomain.losses.logits import Critic, added_up, scales
 
 
 class Penalty(ABC):
@@ -69,7 +69,7 @@ class GradientPenalty(Penalty):
     def _penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
         share = torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
         between = torch.lerp(fake, real, share)
-        return sum((slope - 1).square().mean() for _, slope in _slopes(critic, between))
+        return added_up((slope - 1).square().mean() for _, slope in _slopes(critic, between))
 
 
 class RothRegularizer(Penalty):
@@ -87,6 +87,6 @@ class RothRegularizer(Penalty):
         super().__init__(weight)
 
     def _penalty(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        on_real = sum(((-score).sigmoid() * slope).square().mean() for score, slope in _slopes(critic, real))
-        on_fake = sum((score.sigmoid() * slope).square().mean() for score, slope in _slopes(critic, fake))
+        on_real = added_up(((-score).sigmoid() * slope).square().mean() for score, slope in _slopes(critic, real))
+        on_fake = added_up((score.sigmoid() * slope).square().mean() for score, slope in _slopes(critic, fake))
         return 0.5 * (on_real + on_fake)

@@ -19,6 +19,9 @@ class AttributeAccuracy(Metric):
     """
 
     full_state_update = False
+    categorical: Tensor
+    sum: Tensor
+    images: Tensor
 
     def __init__(self, attributes: Mapping[str, int]) -> None:
         super().__init__()
@@ -57,6 +60,10 @@ class _Transfer(Metric):
     """
 
     full_state_update = False
+    categorical: Tensor
+    kept: Tensor
+    right: Tensor
+    pairs: Tensor
 
     def __init__(self, attributes: Mapping[str, int], roles: Mapping[str, str], direction: str) -> None:
         super().__init__()
@@ -125,6 +132,9 @@ class TranslationCorrectness(_Transfer):
         roles: name to ``shared``, or to ``a`` or ``b``, the domain that the attribute is special to.
         direction: ``a2b`` or ``b2a``.
     """
+
+    changed: Tensor
+    equal: Tensor
 
     def __init__(self, attributes: Mapping[str, int], roles: Mapping[str, str], direction: str) -> None:
         super().__init__(attributes, roles, direction)

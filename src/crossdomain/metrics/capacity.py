@@ -20,6 +20,9 @@ class ChannelCapacity(Metric):
     """
 
     full_state_update = False
+    squares: Tensor
+    dimensions: Tensor
+    images: Tensor
 
     def __init__(self, deviation: float) -> None:
         super().__init__()

@@ -14,6 +14,9 @@ class CycleError(Metric):
     """
 
     full_state_update = False
+    largest: Tensor
+    sum: Tensor
+    count: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,6 +40,8 @@ class _ImageMean(Metric):
     """The mean over images of one number each."""
 
     full_state_update = False
+    sum: Tensor
+    images: Tensor
 
     def __init__(self) -> None:
         super().__init__()

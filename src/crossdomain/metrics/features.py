@@ -7,6 +7,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from crossdomain.losses.logits import added_up
+
 BLOCK = 1024  # rows of a kernel matrix that are in memory at once
 
 
@@ -53,7 +55,7 @@ def _kernel(product: Tensor, dimensions: int) -> Tensor:
 
 
 def _kernel_sum(x: Tensor, y: Tensor) -> Tensor:
-    return sum(_kernel(block @ y.T, y.shape[1]).sum() for block in x.split(BLOCK))
+    return added_up(_kernel(block @ y.T, y.shape[1]).sum() for block in x.split(BLOCK))
 
 
 class FeatureDistance(Metric):
@@ -64,6 +66,9 @@ class FeatureDistance(Metric):
     """
 
     full_state_update = False
+    dimensions: Tensor
+    real: list[Tensor]
+    translated: list[Tensor]
 
     def __init__(self) -> None:
         super().__init__()

@@ -24,6 +24,8 @@ class BitsPerDim(Metric):
     """
 
     full_state_update = False
+    nats: Tensor
+    count: Tensor
 
     def __init__(self, levels: int | None = 256) -> None:
         super().__init__()
@@ -56,6 +58,9 @@ class JacobianExtremes(Metric):
     """
 
     full_state_update = False
+    seen: Tensor
+    lowest: Tensor
+    highest: Tensor
 
     def __init__(self, images: int = 4) -> None:
         super().__init__()

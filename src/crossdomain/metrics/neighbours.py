@@ -14,6 +14,10 @@ class NeighbourAccuracy(Metric):
     """How often a translated vector has the label of its nearest neighbour in the target domain; needs no judge."""
 
     full_state_update = False
+    moved: list[Tensor]
+    moved_labels: list[Tensor]
+    target: list[Tensor]
+    target_labels: list[Tensor]
 
     def __init__(self) -> None:
         super().__init__()

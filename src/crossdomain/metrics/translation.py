@@ -18,6 +18,11 @@ class TranslationError(Metric):
     """
 
     full_state_update = False
+    mse: Tensor
+    psnr: Tensor
+    ssim: Tensor
+    images: Tensor
+    kind: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,6 +44,7 @@ class TranslationError(Metric):
             self.kind.clamp_(min=1)
             if min(output.shape[-2:]) >= 11:
                 ssim = structural_similarity_index_measure(output, truth.float(), data_range=2.0, reduction="none")
+                assert isinstance(ssim, Tensor)  # rather than a pair, as nothing else was asked for
                 self.ssim += ssim.double().sum()
                 self.kind.clamp_(min=2)
 
@@ -52,6 +58,8 @@ class Diversity(Metric):
     """Mean absolute distance between pairs of outputs for one input, on the scale [-1, 1]; 0 when all are alike."""
 
     full_state_update = False
+    sum: Tensor
+    inputs: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,6 +94,10 @@ class ModeCoverage(Metric):
     """
 
     full_state_update = False
+    error: Tensor
+    outputs: Tensor
+    covered: Tensor
+    inputs: Tensor
 
     def __init__(self, radius: float = 0.2) -> None:
         super().__init__()

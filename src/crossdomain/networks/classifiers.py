@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -107,7 +108,7 @@ class TimmClassifier(nn.Module):
         if not timm.is_model(name):
             close = timm.list_models(f"{name[:4]}*")[:5]
             raise ValueError(f"timm has no architecture {name!r}; near it: {', '.join(close) or 'none'}.")
-        self.model = timm.create_model(name, pretrained=pretrained, in_chans=in_channels, num_classes=out_channels)
+        self.model: Any = timm.create_model(name, pretrained=pretrained, in_chans=in_channels, num_classes=out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) in [-1, 1] to logits (N, out_channels)."""

@@ -100,6 +100,7 @@ class LatentUNetGenerator(nn.Module):
             if dropout and level >= 4 and not innermost:
                 up.append(nn.Dropout(dropout))
             block = _Level(down, block, up, inject_here, outermost)
+        assert block is not None  # there are two levels at least
         self.model = block
         initialize_xavier(self)
 

@@ -113,7 +113,8 @@ class StyledResNetGenerator(ResNetGenerator):
     ) -> None:
         super().__init__(in_channels + 1, out_channels + 1, width, blocks, norm, dropout)
 
-    def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+    # The style is what this generator has more, in and out.
+    def forward(self, x: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """(N, in_channels, H, W) and (N, 1, H, W) to (N, out_channels, H, W) and (N, 1, H, W), all in [-1, 1]."""
         made = super().forward(torch.cat([x, style], 1))
         return made[:, :-1], made[:, -1:]

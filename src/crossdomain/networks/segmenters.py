@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -43,7 +46,8 @@ class TimmSegmenter(nn.Module):
             close = timm.list_models(f"{name[:4]}*")[:5]
             raise ValueError(f"timm has no architecture {name!r}; near it: {', '.join(close) or 'none'}.")
         try:
-            self.backbone = timm.create_model(
+            create: Callable[..., Any] = timm.create_model  # timm says of its networks that they are modules, no more
+            self.backbone = create(
                 name, pretrained=pretrained, features_only=True, in_chans=in_channels, out_indices=range(stages)
             )
         except (IndexError, RuntimeError):

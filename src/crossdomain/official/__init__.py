@@ -12,10 +12,10 @@ import torch
 from crossdomain.method import Method
 from crossdomain.methods import BiCycleGAN, CycleGAN, Pix2Pix
 from crossdomain.official import alignflow, bicyclegan, cyclegan, pix2pix
-from crossdomain.official.files import State
+from crossdomain.official.files import State, Way
 from crossdomain.serialization import write_plain
 
-Reader = Callable[[Sequence[str], "str | None", "bool | None"], Method]
+Reader = Callable[[Sequence[str], "Way | None", "bool | None"], Method]
 """Makes a method from files, the direction of one that goes one way, and whether a U-Net has dropout."""
 
 ORIGINS: dict[str, Reader] = {
@@ -37,7 +37,7 @@ EXPORTS: dict[str, tuple[type[Method], Callable[[Any], dict[str, State]]]] = {
 def import_official(
     files: str | os.PathLike | Sequence[str | os.PathLike],
     origin: str,
-    direction: str | None = None,
+    direction: Way | None = None,
     dropout: bool | None = None,
 ) -> Method:
     """Read the authors' published weights into a method of the zoo; architecture and sizes come from the files.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from torch import nn
 
 from crossdomain.methods import BiCycleGAN
-from crossdomain.networks import ConvEncoder, LatentUNetGenerator, MultiScaleCritic, ResNetEncoder
-from crossdomain.official.files import State, below, read_networks
+from crossdomain.networks import ConvEncoder, LatentUNetGenerator, MultiScaleCritic, Norm, ResNetEncoder
+from crossdomain.official.files import State, Way, below, read_networks
 from crossdomain.official.networks import (
     Recognised,
     channels_of,
@@ -84,7 +85,8 @@ def _check(network: nn.Module, types: tuple[type, ...], norms: tuple[str, ...] =
 
 def _write_generator(network: nn.Module) -> State:
     _check(network, (LatentUNetGenerator,))
-    everywhere = network.model.submodule.latent
+    assert isinstance(network, LatentUNetGenerator)
+    everywhere = network.model.submodule is not None and network.model.submodule.latent
     check_unet(network, 6 if everywhere else 5)
     state = dict(network.state_dict())
     if everywhere:
@@ -100,7 +102,9 @@ _ENDS = {"fc": "mean", "fcVar": "log_variance"}
 
 def _read_encoder(state: State) -> Recognised:
     blocks = count(state, r"conv\.\d+\.shortcut\.1\.weight")
-    first, norm = state["conv.0.weight"], "batch" if has_batch_norm(state) else "instance"
+    first = state["conv.0.weight"]
+    norm: Norm = "batch" if has_batch_norm(state) else "instance"
+    factory: partial[Any]
     if blocks:
         factory = partial(ResNetEncoder, width=first.shape[0], blocks=blocks, norm=norm)
     else:
@@ -132,18 +136,20 @@ def _read_critic(state: State) -> Recognised:
 def _write_critic(network: nn.Module) -> State:
     _check(network, (MultiScaleCritic,), ("instance",))
     check_plain(network)
-    places = ["model"] if len(network.critics) == 1 else [f"model_{k}" for k in range(len(network.critics))]
+    assert isinstance(network, MultiScaleCritic)
+    scales, state = len(network.critics), network.state_dict()
+    places = ["model"] if scales == 1 else [f"model_{k}" for k in range(scales)]
     return {
         f"{place}.{name}": value
-        for place, critic in zip(places, network.critics, strict=True)
-        for name, value in critic.model.state_dict().items()
+        for k, place in enumerate(places)
+        for name, value in below(state, f"critics.{k}.model.").items()
     }
 
 
 # --- the method ------------------------------------------------------------------------------------------------
 
 
-def read(files: Sequence[str], direction: str | None, dropout: bool | None) -> BiCycleGAN:
+def read(files: Sequence[str], direction: Way | None, dropout: bool | None) -> BiCycleGAN:
     """Make the method."""
     networks = read_networks(files, "bicyclegan", ROLES)
     if missing := [role for role in "GE" if role not in networks]:
@@ -161,7 +167,7 @@ def read(files: Sequence[str], direction: str | None, dropout: bool | None) -> B
         )
     critics = {role: _read_critic(networks[role]) for role in _CRITICS if role in networks}
     warn_of_new_critics(role for role in _CRITICS if role not in critics)
-    options = {}
+    options: dict[str, Any] = {}
     if critics:
         first, *others = critics.values()
         if any(other.factory.keywords != first.factory.keywords for other in others):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from crossdomain.methods import CycleGAN
-from crossdomain.official.files import State, read_networks
+from crossdomain.official.files import State, Way, read_networks
 from crossdomain.official.networks import (
     Recognised,
     channels_of,
@@ -19,13 +20,14 @@ from crossdomain.official.networks import (
 
 ROLES = ("G", "G_A", "G_B", "D_A", "D_B")
 # The official D_A judges what G_A makes, images of domain b.
-_NETWORKS = {"G_A": "a2b", "G_B": "b2a", "D_A": "critic_b", "D_B": "critic_a"}
+_WAYS: dict[str, Way] = {"G_A": "a2b", "G_B": "b2a"}
+_NETWORKS = {**_WAYS, "D_A": "critic_b", "D_B": "critic_a"}
 
 
-def _one_way(networks: dict[str, State], direction: str | None) -> tuple[str, State]:
+def _one_way(networks: dict[str, State], direction: Way | None) -> tuple[Way, State]:
     """The direction and weights of the one generator that was given."""
     (role,) = networks
-    own = _NETWORKS.get(role)
+    own = _WAYS.get(role)
     if own is not None and direction not in (None, own):
         raise ValueError(
             f"The file is {role}, the generator {own}, but the direction is {direction!r}.\n"
@@ -34,7 +36,7 @@ def _one_way(networks: dict[str, State], direction: str | None) -> tuple[str, St
     return own or direction or "a2b", networks[role]
 
 
-def _same(networks: dict[str, Recognised], kind: str) -> Recognised:
+def _same(networks: Mapping[str, Recognised], kind: str) -> Recognised:
     first, *others = networks.values()
     for other in others:
         if (other.factory.func, other.factory.keywords) != (first.factory.func, first.factory.keywords):
@@ -42,7 +44,7 @@ def _same(networks: dict[str, Recognised], kind: str) -> Recognised:
     return first
 
 
-def read(files: Sequence[str], direction: str | None, dropout: bool | None) -> CycleGAN:
+def read(files: Sequence[str], direction: Way | None, dropout: bool | None) -> CycleGAN:
     """Make the method; of one generator, a CycleGAN that goes one way."""
     networks = read_networks(files, "cyclegan", ROLES)
     dropout = bool(dropout)  # trained without unless told otherwise
@@ -61,10 +63,10 @@ def read(files: Sequence[str], direction: str | None, dropout: bool | None) -> C
         )
     if direction is not None:
         raise ValueError(f"Both generators were given, but the direction is {direction!r}.\nLeave --direction out.")
-    found = {role: read_generator(networks[role], dropout) for role in ("G_A", "G_B")}
+    found: dict[str, Recognised] = {role: read_generator(networks[role], dropout) for role in ("G_A", "G_B")}
     generator = _same(found, "generators")
-    options = {"identity_weight": 0.5 if generator.seen == generator.made else 0.0}
-    critics = {role: read_critic(networks[role]) for role in ("D_A", "D_B") if role in networks}
+    options: dict[str, Any] = {"identity_weight": 0.5 if generator.seen == generator.made else 0.0}
+    critics: dict[str, Recognised] = {role: read_critic(networks[role]) for role in ("D_A", "D_B") if role in networks}
     warn_of_new_critics(role for role in ("D_A", "D_B") if role not in critics)
     if critics:
         options["critic"] = _same(critics, "critics").factory

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor
 
 from crossdomain.serialization import read_plain
 
 State = dict[str, Tensor]
+
+Way = Literal["a2b", "b2a"]
+"""Which way a model goes that goes one way."""
 
 # The name that tells what kind of network a state is of.
 _KINDS = {

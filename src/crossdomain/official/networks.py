@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ _BIASED = (ResNetGenerator, PatchCritic, PixelCritic)
 class Recognised(NamedTuple):
     """What a state is of: what makes the network, its channels in and out, and its weights under the zoo's names."""
 
-    factory: Callable[..., nn.Module]
+    factory: partial[Any]
     seen: int
     made: int
     state: State

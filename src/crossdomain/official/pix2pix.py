@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from crossdomain.methods import Pix2Pix
-from crossdomain.official.files import State, read_networks
+from crossdomain.official.files import State, Way, read_networks
 from crossdomain.official.networks import (
     channels_of,
     load,
@@ -20,14 +21,14 @@ from crossdomain.official.networks import (
 ROLES = ("G", "D")
 
 
-def read(files: Sequence[str], direction: str | None, dropout: bool | None) -> Pix2Pix:
+def read(files: Sequence[str], direction: Way | None, dropout: bool | None) -> Pix2Pix:
     """Make the method; it keeps dropout on when it translates, as the official test does, where there is any."""
     networks = read_networks(files, "pix2pix", ROLES)
     direction = direction or "a2b"
     if "G" not in networks:
         raise ValueError("The critic was given alone.\nGive the generator also: latest_net_G.pth")
     generator = read_generator(networks["G"], dropout is not False)  # trained with it unless told --no_dropout
-    options = {"test_dropout": generator.factory.keywords["dropout"] > 0}
+    options: dict[str, Any] = {"test_dropout": generator.factory.keywords["dropout"] > 0}
     critic = read_critic(networks["D"]) if "D" in networks else None
     warn_of_new_critics({"D"} - set(networks))
     if critic is not None:

@@ -21,12 +21,13 @@ def class_path(thing: Any) -> str:
     path = f"{thing.__module__}.{thing.__qualname__}"
     if "<" in path:
         raise ValueError(f"{path} has no import path.")
+    name = thing.__name__
     parts = thing.__module__.split(".")
     for count in range(1, len(parts)):
         package = ".".join(parts[:count])
         module = sys.modules.get(package)
-        if thing.__name__ in getattr(module, "__all__", ()) and getattr(module, thing.__name__, None) is thing:
-            return f"{package}.{thing.__name__}"
+        if name in getattr(module, "__all__", ()) and getattr(module, name, None) is thing:
+            return f"{package}.{name}"
     return path
 
 

@@ -87,7 +87,7 @@ def parameters(cls: type) -> dict[str, inspect.Parameter]:
     for base in cls.__mro__:
         if "__init__" not in vars(base):
             continue
-        parameters = inspect.signature(base.__init__).parameters
+        parameters = inspect.signature(vars(base)["__init__"]).parameters
         found = {**parameters, **found}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             break

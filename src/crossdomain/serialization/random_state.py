@@ -14,10 +14,17 @@ import torch
 def random_state() -> dict[str, Any]:
     """The states of Python's, NumPy's and PyTorch's global generators in this process, as plain values."""
     release, words, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state()
+    numbers: dict[str, Any] = np.random.get_state(legacy=False)
+    words_of, place = numbers["state"]["key"], numbers["state"]["pos"]
     return {
         "python": [release, list(words), gauss],
-        "numpy": [name, keys.tolist(), int(position), int(has_gauss), float(cached)],
+        "numpy": [
+            numbers["bit_generator"],
+            words_of.tolist(),
+            int(place),
+            int(numbers["has_gauss"]),
+            float(numbers["gauss"]),
+        ],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
     }
