@@ -294,7 +294,6 @@ class Known(Method):
 class Optional(Known):
     """The same, of a method that can do without a guide and is then wrong."""
 
-    guided = False
     guide = "optional"
 
     def _translate(self, images, direction, guide, noise):
