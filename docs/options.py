@@ -17,13 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
-from crossdomain import hub, methods, serialization
-from crossdomain.companions import AttributePredictor, DomainClassifier, DomainSegmenter, SharedAutoencoder
+from crossdomain import companions, hub, methods, serialization
 from crossdomain.evaluation.probes import all_probes
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "methods"
-COMPANIONS = (DomainClassifier, AttributePredictor, DomainSegmenter, SharedAutoencoder)
+COMPANIONS = tuple(getattr(companions, name) for name in companions.__all__)
 BEGIN, END = "<!-- options: begin -->", "<!-- options: end -->"
 LIST_BEGIN, LIST_END = "<!-- methods: begin -->", "<!-- methods: end -->"
 PROBES_BEGIN, PROBES_END = "<!-- probes: begin -->", "<!-- probes: end -->"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -155,13 +155,4 @@ class PredictsAttributes(Protocol):
 
     def predict_attributes(self, images: Tensor) -> Tensor:
         """(N, K), numbers of values or real numbers."""
-        ...
-
-
-@runtime_checkable
-class DescribesData(Protocol):
-    """A datamodule that says what its data is like."""
-
-    def spec(self) -> dict[str, Any]:
-        """Plain values, what :class:`crossdomain.domains.DataSpec` is made from."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import permutations
 from string import ascii_lowercase
@@ -93,6 +93,13 @@ class DataSpec:
     attributes: dict[str, int] | None = None
     roles: dict[str, str] | None = None
 
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.domains) == len(self.channels) <= len(LETTERS):
+            raise ValueError(
+                f"The data has {len(self.domains)} domains and channels of {len(self.channels)}.\n"
+                f"Expected 1 to {len(LETTERS)} domains, and one number of channels for each."
+            )
+
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> DataSpec:
         """What :meth:`to_plain` gave, be it of an earlier version, which knew less; other entries are left out."""
@@ -119,21 +126,24 @@ class DataSpec:
         return None if self.palette is None else self.palette["domain"]
 
     def direction(self, text: str) -> Direction:
-        """The direction that ``text`` means, ``a2b`` by letters or ``photo2labels`` by names, whatever their case.
+        """The direction that ``text`` means, ``a2b`` by letters, else ``photo2labels`` by names, whatever their case.
 
         In names, blanks may be left out, or be ``_`` or ``-``.
 
         Raises:
-            ValueError: there is no such direction between these domains.
+            ValueError: there is no such direction between these domains, or names mean several.
         """
 
         def plain(words: str) -> str:
             return re.sub(r"[\s_-]", "", words).lower()
 
-        for direction in directions_between(self.letters):
-            named = f"{self.names[direction.source]}2{self.names[direction.target]}"
-            if plain(text) in (direction, plain(named)):
-                return direction
+        ways = directions_between(self.letters)
+        names = {way: plain(f"{self.names[way.source]}2{self.names[way.target]}") for way in ways}
+        found = [way for way in ways if way == text] or [way for way in ways if names[way] == plain(text)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValueError(f"The direction {text!r} may be {' or '.join(found)}.\nGive it by the letters.")
         first, second = self.domains[0], self.domains[-1]
         raise ValueError(
             f"There is no direction {text!r} between {', '.join(f'{d} ({name})' for d, name in self.names.items())}.\n"
@@ -146,13 +156,15 @@ def clamped(images: Tensor) -> Tensor:
     return images.clamp(-1, 1) if images.ndim == 4 else images
 
 
+_RENAMED = {f"{key}_{way.target}": f"{key}_{way}" for way in BOTH for key in ("truth", "truths")}
+
+
 def with_truths(batch: Batch) -> Batch:
     """A batch of two domains whose truths are named by where they lie, as data of version 0.1 did, by direction.
 
     ``truth_b``, what ``a`` should become in b, is ``truth_a2b`` then, and ``truths_b`` is ``truths_a2b``.
     """
-    renamed = {f"{key}_{way.target}": f"{key}_{way}" for way in BOTH for key in ("truth", "truths")}
-    return {renamed.get(key, key): value for key, value in batch.items()}
+    return {_RENAMED.get(key, key): value for key, value in batch.items()}
 
 
 class Places:
@@ -221,10 +233,3 @@ def partners(
         known = [] if others is None or held == 0 else [others[:held]]
         return torch.cat([*known, found.to(batch[direction.source].device)])
     return None if others is None or held == 0 else others[torch.arange(len(indices), device=others.device) % held]
-
-
-def truths(batch: Mapping[str, Any]) -> Iterator[tuple[Direction, Tensor]]:
-    """What images of a batch should become, by direction, where it is known."""
-    for key, value in batch.items():
-        if key.startswith("truth_"):
-            yield Direction(key.removeprefix("truth_")), value

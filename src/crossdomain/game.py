@@ -84,6 +84,7 @@ class Game(LightningModule, metaclass=_Made):
 
     Raises:
         TypeError: a player has no loss, or owns a module that is not there.
+        ValueError: options below what works, or some that do not go together.
     """
 
     players: dict[str, tuple[str, ...]]
@@ -202,7 +203,7 @@ class Game(LightningModule, metaclass=_Made):
 
     def misfits_named(self, images: Tensor | None = None) -> Any:
         """A context that says which network cannot take ``images``; see :mod:`crossdomain.misfits`."""
-        return misfits_named(self.networks, type(self).__name__, images)
+        return misfits_named(lambda: self.networks, type(self).__name__, images)
 
     # --- a round -----------------------------------------------------------------------------------------------
 
@@ -368,14 +369,10 @@ class Game(LightningModule, metaclass=_Made):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Lay out images as the networks want them; name truths by direction."""
         batch = with_truths(batch)
-        if not self.channels_last:
-            return batch
-        return {
-            key: value.contiguous(memory_format=torch.channels_last)
-            if isinstance(value, Tensor) and value.ndim == 4
-            else value
-            for key, value in batch.items()
-        }
+        for key, value in batch.items() if self.channels_last else ():
+            if isinstance(value, Tensor) and value.ndim == 4:
+                batch[key] = value.contiguous(memory_format=torch.channels_last)
+        return batch
 
     # --- several processes -------------------------------------------------------------------------------------
 

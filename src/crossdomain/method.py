@@ -18,7 +18,7 @@ from typing_extensions import Unpack
 from crossdomain import progress, schedules, serialization
 from crossdomain.capabilities import Guide, Likelihood
 from crossdomain.checks import at_least
-from crossdomain.domains import LETTERS, Batch, DataSpec, Described, Direction, Places, clamped, partners
+from crossdomain.domains import LETTERS, Batch, DataSpec, Described, Direction, Places, clamped, domains_in, partners
 from crossdomain.evaluation import Evaluation, dataset_of
 from crossdomain.game import Game, Terms
 from crossdomain.misfits import MisfitError
@@ -247,6 +247,11 @@ class Method(Game):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """One round: every player moves as often as ``turns`` says."""
+        if not domains_in(batch):
+            raise ValueError(
+                f"The training batch has no images, but {', '.join(map(repr, batch)) or 'nothing'}.\n"
+                "Expected images of each domain by its letter: a, b, ..."
+            )
         if self.supervised and not any(f"truth_{direction}" in batch for direction in self.directions):
             raise ValueError(
                 f"{type(self).__name__} learns from pairs, but the training batch has no truth.\n"

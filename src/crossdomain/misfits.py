@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from torch import Tensor, nn
@@ -28,11 +28,13 @@ class MisfitError(ValueError):
 
 
 @contextmanager
-def misfits_named(networks: Mapping[str, nn.Module], owner: str, images: Tensor | None = None) -> Iterator[None]:
+def misfits_named(
+    networks: Callable[[], Mapping[str, nn.Module]], owner: str, images: Tensor | None = None
+) -> Iterator[None]:
     """Say which of ``networks`` cannot take ``images``.
 
     Args:
-        networks: by the name that a message calls each.
+        networks: gives them by the name that a message calls each; asked where one is to be named.
         owner: whose networks they are.
         images: what they are given, where that is known.
 
@@ -49,7 +51,7 @@ def misfits_named(networks: Mapping[str, nn.Module], owner: str, images: Tensor 
             size = "x".join(map(str, images.shape[2:])) + " px" if images.ndim == 4 else f"length {images.shape[1]}"
             what = f"{'Images' if images.ndim == 4 else 'Vectors'} of {size} do not"
         raise MisfitError(
-            f"{what} fit {_network_in(error, networks, owner)}: {str(error).splitlines()[0].rstrip('.')}.\n"
+            f"{what} fit {_network_in(error, networks(), owner)}: {str(error).splitlines()[0].rstrip('.')}.\n"
             "Take larger images (data.image_size), fewer layers, or another network."
         ) from error
 

@@ -1,4 +1,4 @@
-"""What stood elsewhere in earlier versions: checkpoints, recipes and imports of then still find it."""
+"""What stood elsewhere in earlier versions, where checkpoints, recipes and imports of modules still find it."""
 
 from __future__ import annotations
 
@@ -10,39 +10,43 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-MODULES = {
+MOVED = {
+    # modules, whose public names stand there today
     "crossdomain.adaptation": "crossdomain.companions",
-    "crossdomain.alignment": "crossdomain.losses",
+    "crossdomain.alignment": "crossdomain.losses.alignment",
     "crossdomain.attributes": "crossdomain.companions",
     "crossdomain.autoencoder": "crossdomain.companions",
+    "crossdomain.checkpoint_options": "crossdomain.commands.checkpoint_options",
     "crossdomain.comparison": "crossdomain.commands.compare",
     "crossdomain.divergences": "crossdomain.losses",
     "crossdomain.grid": "crossdomain.evaluation.grid",
+    "crossdomain.help_pages": "crossdomain.commands.help_pages",
     "crossdomain.lightning_cli": "crossdomain.commands.lightning",
+    "crossdomain.messages": "crossdomain.commands.errors",
     "crossdomain.objectives": "crossdomain.losses",
+    "crossdomain.option_checks": "crossdomain.commands.option_checks",
     "crossdomain.palette": "crossdomain.metrics.palette",
     "crossdomain.pipeline": "crossdomain.commands.adapt",
     "crossdomain.pool": "crossdomain.losses",
+    "crossdomain.run_logs": "crossdomain.commands.run_logs",
     "crossdomain.segmentation": "crossdomain.companions",
     "crossdomain.translation": "crossdomain.commands.translate",
-}
-"""Modules of version 0.1, and where their public names are today."""
-
-FUNCTIONS = {
+    # single names
     "crossdomain.methods.discogan.halved_cross_entropy": "crossdomain.losses.halved_cross_entropy",
     "crossdomain.methods.flowgan.wasserstein_with_penalty": "crossdomain.losses.wasserstein_with_penalty",
     "crossdomain.methods.pix2pix.halved_cross_entropy": "crossdomain.losses.halved_cross_entropy",
     "crossdomain.methods.pix2pix.patch_critic": "crossdomain.networks.batch_patch_critic",
     "crossdomain.methods.rift.affine_patch_critic": "crossdomain.networks.affine_patch_critic",
 }
-"""Functions of version 0.1 that stood in files of methods."""
+"""Paths that were written once, to those of today."""
 
 
 def current(path: str) -> str:
     """Today's path of what was written as ``path`` by this version or an earlier one."""
-    path = FUNCTIONS.get(path, path)
+    if path in MOVED:
+        return MOVED[path]
     module, _, name = path.rpartition(".")
-    return f"{MODULES[module]}.{name}" if module in MODULES else path
+    return f"{MOVED[module]}.{name}" if module in MOVED else path
 
 
 class _MovedModules(MetaPathFinder, Loader):
@@ -51,14 +55,14 @@ class _MovedModules(MetaPathFinder, Loader):
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return ModuleSpec(name, self) if name in MODULES else None
+        return ModuleSpec(name, self) if name in MOVED else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        warnings.warn(f"{spec.name} is {MODULES[spec.name]} now; import from there.", FutureWarning, stacklevel=2)
-        return ModuleType(spec.name, f"Moved to {MODULES[spec.name]}.")
+        warnings.warn(f"{spec.name} is {MOVED[spec.name]} now; import from there.", FutureWarning, stacklevel=2)
+        return ModuleType(spec.name, f"Moved to {MOVED[spec.name]}.")
 
     def exec_module(self, module: ModuleType) -> None:
-        today = importlib.import_module(MODULES[module.__name__])
+        today = importlib.import_module(MOVED[module.__name__])
         vars(module).update({name: value for name, value in vars(today).items() if not name.startswith("__")})
 
 

@@ -29,7 +29,8 @@ def detached(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: detached(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(detached(item) for item in value)
+        items = [detached(item) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)  # named tuples too
     return value
 
 

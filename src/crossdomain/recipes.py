@@ -210,12 +210,18 @@ def _removed(options: Any, key: list[str]) -> bool:
     return options.pop(key[0], options) is not options
 
 
+def _one_class(first: str, second: str) -> bool:
+    """Whether two names of classes mean one, where one of them may be without its package."""
+    bare = "." not in first or "." not in second
+    return first == second or (bare and first.rpartition(".")[2] == second.rpartition(".")[2])
+
+
 def _merged(base: Any, given: Any) -> Any:
     """What is given over what the base says."""
     if isinstance(base, str) and isinstance(given, dict) and "init_args" in given:
         base = {"class_path": base}  # a class without options may stand as its name alone
     if not (isinstance(base, dict) and isinstance(given, dict)):
         return given
-    if "class_path" in base and given.get("class_path", base["class_path"]) != base["class_path"]:
+    if "class_path" in base and not _one_class(base["class_path"], str(given.get("class_path", base["class_path"]))):
         return given
     return base | {key: _merged(base[key], value) if key in base else value for key, value in given.items()}

@@ -34,6 +34,12 @@ class Bright(Brightness):
     """Another one, of the same tag."""
 
 
+class Undeclared(Brightness):
+    """Another one, which logs the same tag without saying so."""
+
+    tags = (Tag("shine_{direction}", "never", "nothing"),)
+
+
 @pytest.fixture(scope="module")
 def method():
     return crossdomain.load("cyclegan-digits")
@@ -71,8 +77,12 @@ def test_it_costs_no_translation(trainer, method, monkeypatch):
 
 
 def test_two_probes_of_one_tag_are_refused(trainer, method):
-    run = trainer(callbacks=[Evaluation(pictures=0, probes=[Brightness(), Bright()])], limit_test_batches=1)
-    with pytest.raises(ValueError, match=r"Bright measures 'brightness_a2b', as another probe does\.\nRename one"):
+    with pytest.raises(
+        ValueError, match="Brightness and Bright both measure 'brightness_"
+    ):
+        Evaluation(probes=[Brightness(), Bright()])
+    run = trainer(callbacks=[Evaluation(pictures=0, probes=[Brightness(), Undeclared()])], limit_test_batches=1)
+    with pytest.raises(ValueError, match=r"Undeclared measures 'brightness_a2b', as another probe does\.\nRename one"):
         run.test(method, Digits(), verbose=False)
 
 

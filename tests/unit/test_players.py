@@ -1,11 +1,14 @@
 """Players: what each owns, that it can move at all, and that nothing moves twice."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from torch import nn
 
 from crossdomain.losses import LeastSquares
 from crossdomain.method import Method
+from crossdomain.players import detached
 
 
 class Tied(Method):
@@ -109,3 +112,29 @@ def test_words_of_earlier_versions_that_would_be_without_effect_are_refused():
 
     with pytest.raises(TypeError, match=r"Late sets accepts_guide, .*\nSet guide = 'optional'"):
         Late(2)
+
+
+def test_graphs_are_cut_in_whatever_holds_tensors():
+    class Pair(NamedTuple):
+        mean: torch.Tensor
+        rest: list
+
+    held = torch.ones(2, requires_grad=True) * 2
+    found = detached({"pair": Pair(held, [held, (held, "name")]), "number": 3})
+    assert isinstance(found["pair"], Pair)
+    mean, (first, (second, name)) = found["pair"]
+    assert not any(tensor.requires_grad for tensor in (mean, first, second))
+    assert (name, found["number"]) == ("name", 3)
+
+
+def test_a_batch_without_images_is_refused(trainer):
+    class Nothing(torch.utils.data.Dataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            return {"label_a": index}
+
+    loader = torch.utils.data.DataLoader(Nothing(), batch_size=2)
+    with pytest.raises(ValueError, match="The training batch has no images, but 'label_a'"):
+        trainer().fit(Plain(2), loader)

@@ -65,7 +65,7 @@ class PredictionWriter(Callback):
         """
         for direction, images in outputs.items():
             (self._folder / direction).mkdir(parents=True, exist_ok=True)
-            names = batch.get(f"path_{direction[0]}")
+            names = batch.get(f"path_{direction.source}")
             for i, image in enumerate(images):
                 number = self._written[direction] * trainer.world_size + trainer.global_rank
                 name = Path(names[i]).stem if names else f"{number:06d}"

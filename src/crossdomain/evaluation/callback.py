@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,11 +10,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from crossdomain.capabilities import Classifies, DescribesData, PredictsAttributes, Segments, Translates
+from crossdomain.capabilities import Classifies, PredictsAttributes, Segments, Translates
 from crossdomain.checks import at_least
 from crossdomain.companion import Companion
 from crossdomain.datamodules.loading import DrawLoader
-from crossdomain.domains import LETTERS, DataSpec, Direction, Places
+from crossdomain.domains import LETTERS, DataSpec, Described, Direction, Places
 from crossdomain.evaluation import pictures as drawing
 from crossdomain.evaluation.measured import MeasuredBatch
 from crossdomain.evaluation.probe import Probe
@@ -88,6 +88,7 @@ class Evaluation(Callback):
             "fid": fid,
         }
         self.probes = [*make_probes(options), *(probes or [])]
+        _refuse_doubled(self.probes)
         self._grid: Tensor | None = None
         self._hyperparameters_logged = False
         self._places = Places()
@@ -103,7 +104,7 @@ class Evaluation(Callback):
 
     def _begin(self, trainer: Trainer, method: Any) -> None:
         data: object = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
-        spec = DataSpec.from_plain(data.spec()) if isinstance(data, DescribesData) else None
+        spec = DataSpec.from_plain(data.spec()) if isinstance(data, Described) else None
         for probe in self.probes:
             probe.check(method, spec)
             probe.begin(method, method.device)
@@ -114,8 +115,9 @@ class Evaluation(Callback):
         def draws(direction: Direction) -> int:
             return max(probe.draws(measured, direction) for probe in probes)
 
+        probes = self.probes
         measured = MeasuredBatch(method, batch, self._places.next(batch), dataset_of(trainer), draws)
-        probes = [probe for probe in self.probes if probe.applies(method, measured.spec, measured)]
+        probes = [probe for probe in probes if probe.applies(method, measured.spec, measured)]
         for probe in probes:
             probe.update(measured)
 
@@ -214,6 +216,17 @@ class Evaluation(Callback):
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the metrics of the test split."""
         self._finish(trainer, pl_module, "test")
+
+
+def _refuse_doubled(probes: Sequence[Probe]) -> None:
+    """Refuse probes that would log one tag, before anything is measured."""
+    owners: dict[str, Probe] = {}
+    for probe in probes:
+        for name in {name for tag in probe.tags for name in tag.names.split()}:
+            if (other := owners.setdefault(name, probe)) is not probe:
+                raise ValueError(
+                    f"The probes {type(other).__name__} and {type(probe).__name__} both measure {name!r}.\nRename one."
+                )
 
 
 def _judges(named: Mapping[str, str | None], others: Mapping[str, str]) -> dict[str, Companion]:

@@ -37,13 +37,19 @@ def resolve(path: str) -> Any:
     Raises:
         ValueError: there is no such thing, or it would have to be imported on a checkpoint's word.
     """
-    module_name, _, name = current(path).rpartition(".")
-    trusted = any(module_name == package or module_name.startswith(package + ".") for package in _TRUSTED)
-    try:
-        module = importlib.import_module(module_name) if trusted else sys.modules[module_name]
-        return getattr(module, name)
-    except (ImportError, KeyError, AttributeError):
-        raise ValueError(
-            f"The checkpoint needs {path!r}, which is not part of this crossdomain and was not imported.\n"
-            "If you trust it, import its module first and load again."
-        ) from None
+    module, _, name = current(path).rpartition(".")
+    # A path by a file of the zoo, as version 0.1 wrote them, is one by its package: files may move within it.
+    places = [
+        module,
+        *([module.rpartition(".")[0]] if module.count(".") > 1 and module.startswith("crossdomain.") else []),
+    ]
+    for place in places:
+        try:
+            trusted = any(place == root or place.startswith(root + ".") for root in _TRUSTED)
+            return getattr(importlib.import_module(place) if trusted else sys.modules[place], name)
+        except (ImportError, KeyError, AttributeError):
+            continue
+    raise ValueError(
+        f"The checkpoint needs {path!r}, which is not part of this crossdomain and was not imported.\n"
+        "If you trust it, import its module first and load again."
+    )
