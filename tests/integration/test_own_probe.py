@@ -77,9 +77,7 @@ def test_it_costs_no_translation(trainer, method, monkeypatch):
 
 
 def test_two_probes_of_one_tag_are_refused(trainer, method):
-    with pytest.raises(
-        ValueError, match="Brightness and Bright both measure 'brightness_"
-    ):
+    with pytest.raises(ValueError, match="Brightness and Bright both measure 'brightness_"):
         Evaluation(probes=[Brightness(), Bright()])
     run = trainer(callbacks=[Evaluation(pictures=0, probes=[Brightness(), Undeclared()])], limit_test_batches=1)
     with pytest.raises(ValueError, match=r"Undeclared measures 'brightness_a2b', as another probe does\.\nRename one"):
