@@ -54,7 +54,7 @@ def test_metrics_are_those_of_the_index(digits):
     assert list(digits.metrics) == ["alignflow-digits", "cyclegan-digits"]
     for name, metrics in digits.metrics.items():
         expected = crossdomain.hub.model_info(name)["metrics"]
-        assert set(metrics) == set(expected)
+        assert set(metrics) >= set(expected)  # those of later probes are not in the index yet
         for tag, value in expected.items():
             assert metrics[tag] == pytest.approx(value, rel=1e-3, abs=2e-4)
 

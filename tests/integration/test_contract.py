@@ -23,17 +23,23 @@ from crossdomain.options import GameOptions, TrainingOptions
 FOLDER = Path(__file__).parents[1] / "reference" / "v1"
 
 
+def _parts(thing):
+    """Name and options of what a recipe says by its name alone, or with options."""
+    return (thing, {}) if isinstance(thing, str) else (thing["class_path"], thing.get("init_args", {}))
+
+
 def of_recipe(name):
     """Data and method of the default recipe of a method that has no small case of its own."""
     recipe = recipes.read_recipe(recipes.find_recipe(name.lower()))
-    data = partial(getattr(datamodules, recipe["data"]["class_path"]), **recipe["data"].get("init_args", {}))
+    (kind, options), (_, own) = (_parts(recipe[key]) for key in ("data", "model"))
+    data = partial(getattr(datamodules, kind.rpartition(".")[2]), **options)
     cls = getattr(methods, name)
 
     def make():
         letters = dict(zip(("channels_a", "channels_b"), data().spec()["channels"], strict=False))
         channels = {"channels": data().spec()["channels"], **letters}
         known = {key: value for key, value in channels.items() if key in serialization.parameters(cls)}
-        return instantiate_module(Method, {"_class_path": name, **recipe["model"].get("init_args", {}), **known})
+        return instantiate_module(Method, {"_class_path": name, **own, **known})
 
     return data, make
 

@@ -51,7 +51,7 @@ def test_index_has_the_metrics_of_the_checkpoint(name):
     recipe = str(hub.find_recipe(entry["recipe"]))
     metrics, data = measure(recipe, name, "--trainer.enable_progress_bar", "false")
     assert type(data).__name__ == entry["data"]
-    assert set(entry["metrics"]) == set(metrics)
+    assert set(entry["metrics"]) <= set(metrics)  # those of later probes are not in the index yet
     for key, value in entry["metrics"].items():
         # A cycle error of 1e-5 is rounding, which differs between processors.
         assert metrics[key] == pytest.approx(value, rel=1e-3, abs=2e-4)

@@ -70,7 +70,8 @@ def test_metrics_and_a_resumed_training_are_what_they_were(path, tmp_path, monke
     folder, name, data = path.parent.relative_to(FOLDER.parent.parent), path.stem, record.DATA[known["data"]]
     measure = Evaluation(pictures=0, **record.scores(folder, name))
     (metrics,) = record.trainer(tmp_path, callbacks=[measure]).test(crossdomain.load(path), data(), verbose=False)
-    assert metrics == pytest.approx(known["metrics"], rel=1e-4, abs=1e-5, nan_ok=True)
+    found = {tag: metrics[tag] for tag in known["metrics"]}  # later probes may measure more
+    assert found == pytest.approx(known["metrics"], rel=1e-4, abs=1e-5, nan_ok=True)
     _, make = record.cases(folder)[name]
     resumed = make()
     trainer = record.trainer(tmp_path, max_epochs=2, limit_train_batches=2, enable_checkpointing=False)
