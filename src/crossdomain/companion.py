@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from typing import Any
 
 import torch
@@ -42,4 +43,8 @@ class Companion:
                     f"{self.option} is {str(self.path)!r}, a {type(found).__name__}, which cannot {asked}."
                 )
             self._method = found.requires_grad_(False)
-        return self._method.to(device)
+        # Module.to looks at every parameter, in every round; whoever moves the method moves the first tensor, too.
+        held = next(chain(self._method.parameters(), self._method.buffers()), None)
+        if held is not None and held.device != torch.device(device):
+            self._method.to(device)
+        return self._method

@@ -49,6 +49,8 @@ class Method(Game):
     Attributes:
         channels: channels of each domain that the method knows, by letter. Data may have more domains where the method
             has no directions.
+        any_domain: whether its networks read the images of every domain alike, however many the data has and whatever
+            their letters, if only they have as many channels; a method without directions alone.
         directions: the ways ``translate`` knows, such as ``a2b``.
         densities: the domains that ``log_prob`` knows.
         likelihood: what ``log_prob`` is: ``density``, ``mass`` (of stored values) or ``bound`` (from below).
@@ -59,6 +61,7 @@ class Method(Game):
         spec: what the data is like; what is known of it before there is any.
     """
 
+    any_domain: bool = False
     directions: tuple[Direction, ...] = ()
     densities: tuple[str, ...] = ()
     likelihood: Likelihood = "density"
@@ -192,9 +195,10 @@ class Method(Game):
 
     def check_channels(self, images: Tensor, domain: str) -> None:
         """Refuse what is no batch of images, or vectors, of ``domain``."""
-        if domain not in self.channels:
-            raise ValueError(f"domain is {domain!r}, but has to be {' or '.join(map(repr, self.channels))}.")
-        name, channels = type(self).__name__, self.channels[domain]
+        if domain not in (tuple(LETTERS) if self.any_domain else self.channels):
+            known = "a letter" if self.any_domain else " or ".join(map(repr, self.channels))
+            raise ValueError(f"domain is {domain!r}, but has to be {known}.")
+        name, channels = type(self).__name__, self.channels["a" if self.any_domain else domain]
         if not isinstance(images, Tensor) or not images.is_floating_point():
             kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
             raise ValueError(f"Images of domain {domain} are {kind}, but {name} takes a tensor of floats in [-1, 1].")
@@ -225,18 +229,24 @@ class Method(Game):
             self._check_data(spec)
             self.spec = spec
 
-    def _check_data(self, spec: DataSpec) -> None:
-        name, mine = type(self).__name__, list(self.channels.values())
+    def _reads(self, spec: DataSpec) -> bool:
+        """Whether data of such channels is what the networks were made for."""
         found = dict(zip(spec.letters, spec.channels, strict=True))
+        mine = dict.fromkeys(found, self.channels["a"]) if self.any_domain else self.channels
+        return all(found.get(domain) == number for domain, number in mine.items())
+
+    def _check_data(self, spec: DataSpec) -> None:
+        name, mine, found = type(self).__name__, list(self.channels.values()), spec.letters
         if self.directions and len(found) > len(self.channels):
             raise ValueError(
                 f"The data has {len(found)} domains ({', '.join(spec.domains)}), but this {name} translates between "
                 f"{len(mine)}.\nChoose {len(mine)} of them, or a method of more."
             )
-        if any(found.get(domain) != number for domain, number in self.channels.items()):
+        if not self._reads(spec):
+            made_for = f"{mine[0]} in all domains" if self.any_domain else f"{mine} in ({', '.join(self.channels)})"
             raise ValueError(
                 f"The data has {list(spec.channels)} channels in domains ({', '.join(found)}), "
-                f"but this {name} was made for {mine} in ({', '.join(self.channels)})."
+                f"but this {name} was made for {made_for}."
             )
         size, stride = spec.image_size, self.total_stride
         if size is not None and size % stride:
@@ -346,13 +356,14 @@ class Method(Game):
             raise ValueError(f"The checkpoint holds a {entry['method']}, but this is a {type(self).__name__}.")
         # Older checkpoints say nothing of palettes and attributes; tested on data that has them, they take the data's.
         spec = DataSpec.from_plain({**self.spec.to_plain(), **entry})
-        found = dict(zip(spec.letters, spec.channels, strict=True))
-        if any(found.get(domain) != number for domain, number in self.channels.items()):
+        if not self._reads(spec):
             raise ValueError(
-                f"The checkpoint was trained on {entry['channels']} channels in domains ({', '.join(found)}), "
+                f"The checkpoint was trained on {entry['channels']} channels in domains ({', '.join(spec.letters)}), "
                 f"but this {type(self).__name__} has {list(self.channels.values())}."
             )
-        self.rounds, self.images_seen, self.prepared, self.spec = entry["rounds"], entry["images_seen"], True, spec
+        self.rounds, self.images_seen, self.prepared = entry["rounds"], entry["images_seen"], True
+        if not (self.any_domain and isinstance(getattr(self._trainer, "datamodule", None), Described)):
+            self.spec = spec  # what reads any domain is measured on those of the data that there is
         if self._trainer is None or self.trainer.state.fn != "fit":
             return
         self._saved_gradients = checkpoint.get("gradients", {})

@@ -80,7 +80,8 @@ def test_it_learns_the_digits(trainer):
     [
         ({"train_on": "a2b"}, "translator goes with 'a2b' and 'b2a'"),
         ({"train_on": "a", "translator": "x.ckpt"}, "translator goes with 'a2b' and 'b2a'"),
-        ({"channels_b": 3}, "1 and 3 channels, but one classifier reads both"),
+        ({"train_on": "abc"}, "train_on is 'abc', expected a domain, such as 'a', or a direction"),
+        ({"channels_b": 3}, "1 and 3 channels, but one classifier reads all"),
     ],
 )
 def test_options_that_do_not_go_together(options, message):

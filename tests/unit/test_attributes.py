@@ -218,7 +218,7 @@ def test_it_learns_dots_and_comes_back_from_its_checkpoint(trainer, tmp_path):
 
 
 def test_predictors_that_do_not_fit_are_refused(trainer):
-    with pytest.raises(ValueError, match="one predictor reads both"):
+    with pytest.raises(ValueError, match="one predictor reads all"):
         AttributePredictor(1, 3, attributes={"grey": 3})
     for attributes in (None, {}, {"grey": -1}):
         with pytest.raises(ValueError, match="expected name: number of values, 0 for a real number"):

@@ -88,8 +88,9 @@ def test_without_a_classifier_there_is_no_term(trainer):
 
 
 def test_classifiers_that_do_not_fit_are_refused(classifier, trainer, tmp_path):
-    with pytest.raises(ValueError, match="one classifier reads both"):
-        CycleGAN(1, 3, critic=CRITIC, identity_weight=0.0, semantic_classifier="x.ckpt")
+    unequal = CycleGAN(1, 3, critic=CRITIC, identity_weight=0.0, semantic_classifier=classifier[1])
+    with pytest.raises(ValueError, match=r"reads 1 channel\(s\), the data has 1 and 3\.\nGive data and classifier one"):
+        unequal.semantic.check()
     serialization.write(METHODS["CycleGAN"](), tmp_path / "no_classifier.ckpt")
     method = METHODS["CycleGAN"](semantic_classifier=str(tmp_path / "no_classifier.ckpt"))
     with pytest.raises(ValueError, match="a CycleGAN, which cannot classify"):

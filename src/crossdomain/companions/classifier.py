@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from crossdomain.capabilities import Translates
 from crossdomain.checks import at_least
 from crossdomain.companion import Companion
-from crossdomain.domains import BOTH, clamped
+from crossdomain.domains import LETTERS, clamped, directions_between
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.networks import ConvClassifier
 
@@ -27,21 +27,23 @@ class DomainClassifier(Method):
     - ``b``: images of domain b: "target only", the bound.
     - ``b2a``: images of domain b, translated: "adapted" in the other direction.
 
-    Validation and test log ``accuracy_a`` and ``accuracy_b``, on images as they are; ``test/accuracy_b`` is the row,
-    or ``test/accuracy_a`` after ``b2a``.
+    Of data of more domains any other letter or direction may be named, of data of one domain ``a`` alone. Validation
+    and test log ``accuracy_a`` and so on for each domain, on images as they are; ``test/accuracy_b`` is the row, or
+    ``test/accuracy_a`` after ``b2a``.
 
     Args:
         channels_a: channels of domain a.
-        channels_b: channels of domain b, the same number.
+        channels_b: channels of domain b, the same number, as of all others that the data has.
         classes: number of classes.
         network: makes the classifier from the number of channels and of classes.
-        train_on: ``a`` or ``b``, images of that domain as they are; ``a2b`` or ``b2a``, translated ones.
-        translator: checkpoint of the method that translates, for ``a2b`` and ``b2a``. Read when training starts; its
+        train_on: ``a``, ``b``, ..., images of that domain as they are; ``a2b``, ``b2a``, ..., translated ones.
+        translator: checkpoint of the method that translates, for a direction. Read when training starts; its
             weights are not part of this module.
         options: those of :class:`Game`.
     """
 
     generating_player = "classifier"
+    any_domain = True
 
     def __init__(
         self,
@@ -49,15 +51,20 @@ class DomainClassifier(Method):
         channels_b: int | None = None,
         classes: int = 10,
         network: NetworkFactory = ConvClassifier,
-        train_on: Literal["a", "a2b", "b", "b2a"] = "a",
+        train_on: str = "a",
         translator: str | None = None,
         **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         at_least(1, self, classes=classes)
         self.save_hyperparameters()
-        self.require_equal_channels("one classifier reads both")
-        if (train_on in BOTH) != (translator is not None):
+        self.require_equal_channels("one classifier reads all")
+        directions = directions_between(LETTERS)
+        if train_on not in (*LETTERS, *directions):
+            raise ValueError(
+                f"train_on is {train_on!r}, expected a domain, such as 'a', or a direction, such as 'a2b'."
+            )
+        if (train_on in directions) != (translator is not None):
             raise ValueError(
                 f"train_on is {train_on!r} and translator is {translator!r}; a translator goes with 'a2b' and 'b2a'.\n"
                 "Give model.translator the checkpoint of a method, or train on 'a' or 'b'."
@@ -91,13 +98,14 @@ class DomainClassifier(Method):
 
     @torch.no_grad()
     def classify(self, images: Tensor, domain: str = "a") -> Tensor:
-        """Logits (N, classes) of images (N, C, H, W) in [-1, 1], or vectors (N, D), of either domain."""
+        """Logits (N, classes) of images (N, C, H, W) in [-1, 1], or vectors (N, D), of any domain."""
         self.check_images(images, domain)
-        return self.network(images)
+        with self.misfits_named(images):
+            return self.network(images)
 
     @torch.no_grad()
     def features(self, images: Tensor, domain: str = "a") -> Tensor:
-        """Features (N, D) of images (N, C, H, W) in [-1, 1] of either domain: what the network's last layer reads.
+        """Features (N, D) of images (N, C, H, W) in [-1, 1] of any domain: what the network's last layer reads.
 
         Raises:
             ValueError: the network is one that does not tell.
@@ -109,4 +117,5 @@ class DomainClassifier(Method):
                 f"The classifier's network, a {type(network).__name__}, has no method features(images) -> (N, D)."
                 "\nUse a classifier whose network is ConvClassifier or TimmClassifier."
             )
-        return network.features(images)
+        with self.misfits_named(images):
+            return network.features(images)

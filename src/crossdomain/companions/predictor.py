@@ -9,15 +9,16 @@ from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import Unpack
 
+from crossdomain.domains import domains_in
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.networks import StridedClassifier
 
 
 class AttributePredictor(Method):
-    """Predicts all attributes of images of both domains, by one network with a head for each attribute.
+    """Predicts all attributes of images of all domains, by one network with a head for each attribute.
 
     It minimises the sum over attributes k of the cross-entropy E -log softmax(f_k(x))[y_k], or of E |f_k(x) - y_k|^2
-    where k is a real number, over the images x of both domains. As f_k it scores guided translations (manipulation
+    where k is a real number, over the images x of all domains. As f_k it scores guided translations (manipulation
     accuracy, arXiv 2111.13279; correctness, arXiv 2103.15727). These can show any combination of attributes, so it
     should have seen them all: train it on a split that has them, such as ``all`` of Shapes.
 
@@ -25,13 +26,14 @@ class AttributePredictor(Method):
 
     Args:
         channels_a: channels of domain a.
-        channels_b: channels of domain b, the same number.
+        channels_b: channels of domain b, the same number, as of all others that the data has.
         attributes: name to number of values, 0 for a real number; those of the data, in their order.
         network: makes the network from the number of channels and of outputs: one for each value and real number.
         options: those of :class:`Game`.
     """
 
     generating_player = "predictor"
+    any_domain = True
 
     def __init__(
         self,
@@ -43,7 +45,7 @@ class AttributePredictor(Method):
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
-        self.require_equal_channels("one predictor reads both")
+        self.require_equal_channels("one predictor reads all")
         if not attributes or min(attributes.values()) < 0:
             raise ValueError(
                 f"model.attributes is {attributes}, expected name: number of values, 0 for a real number.\n"
@@ -64,11 +66,12 @@ class AttributePredictor(Method):
             )
 
     def generate(self, batch: Batch) -> dict[str, Any]:
-        """Outputs for the images of both domains, and their attributes."""
-        if not all(f"attributes_{domain}" in batch for domain in self.channels):
+        """Outputs for the images of all domains, and their attributes."""
+        domains = domains_in(batch)
+        if not all(f"attributes_{domain}" in batch for domain in domains):
             raise ValueError("The training batch has no attributes; use data that has them, such as Shapes.")
-        images = torch.cat([batch[domain] for domain in self.channels])
-        truth = torch.cat([batch[f"attributes_{domain}"] for domain in self.channels])
+        images = torch.cat([batch[domain] for domain in domains])
+        truth = torch.cat([batch[f"attributes_{domain}"] for domain in domains])
         return {"outputs": self.network(images), "truth": truth}
 
     def predictor_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
@@ -81,8 +84,9 @@ class AttributePredictor(Method):
 
     @torch.no_grad()
     def predict_attributes(self, images: Tensor) -> Tensor:
-        """Attributes (N, K) of images (N, C, H, W) in [-1, 1] of either domain: numbers of values, or real numbers."""
-        self.check_images(images, "b")
-        heads = self.network(images).float().split(self.heads, 1)
+        """Attributes (N, K) of images (N, C, H, W) in [-1, 1] of any domain: numbers of values, or real numbers."""
+        self.check_images(images, "a")  # any letter: the network reads all domains
+        with self.misfits_named(images):
+            heads = self.network(images).float().split(self.heads, 1)
         categorical = self.attributes.values()
         return torch.stack([head.argmax(1) if c else head[:, 0] for head, c in zip(heads, categorical, strict=True)], 1)

@@ -93,4 +93,5 @@ class DomainSegmenter(Method):
     def segment(self, images: Tensor) -> Tensor:
         """Logits (N, classes, H, W) of photos (N, C, H, W) in [-1, 1]."""
         self.check_images(images, self.photos)
-        return self.network(images)
+        with self.misfits_named(images):
+            return self.network(images)

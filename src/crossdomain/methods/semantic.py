@@ -17,26 +17,17 @@ from crossdomain.method import Terms
 class SemanticConsistency:
     """The term of CyCADA (Hoffman et al., ICML 2018, arXiv 1711.03213), for methods that see no pairs.
 
-    A frozen classifier f of domain a shall think of a translation what it thinks of the image:
+    A frozen classifier f, trained on domain a, shall think of a translation what it thinks of the image:
 
         lambda_s (CE(f(a2b(a)), argmax f(a)) + CE(f(b2a(b)), argmax f(b)))
 
     Args:
         path: checkpoint of f, read when training starts; None leaves the term out.
         weight: lambda_s; the paper's is not known.
-        channels: channels of each domain, by letter.
-
-    Raises:
-        ValueError: there is a classifier, but the domains have different channels.
+        channels: channels of each domain, by letter; :meth:`check` asks that the classifier reads them all.
     """
 
     def __init__(self, path: str | None, weight: float, channels: Mapping[str, int]) -> None:
-        if path is not None and len(set(channels.values())) > 1:
-            numbers = " and ".join(map(str, channels.values()))
-            raise ValueError(
-                f"The domains have {numbers} channels, but one classifier reads both.\n"
-                "Give both domains the same channels, or leave model.semantic_classifier out."
-            )
         self.weight = weight if path is not None else 0.0
         self.channels = dict(channels)
         self.classifier = None if path is None else Companion(path, "semantic_classifier", Classifies)
@@ -50,11 +41,12 @@ class SemanticConsistency:
         """
         if self.classifier is None:
             return
-        found = self.classifier.on().channels
-        if found != self.channels:
+        read, given = (set(channels.values()) for channels in (self.classifier.on().channels, self.channels))
+        if read != given or len(given) > 1:
+            numbers, found = (" and ".join(map(str, sorted(channels))) for channels in (read, given))
             raise ValueError(
-                f"semantic_classifier reads {found['a']} channel(s), the data has {self.channels['a']}.\n"
-                "Train the classifier on the same data."
+                f"semantic_classifier reads {numbers} channel(s), the data has {found}.\n"
+                "Give data and classifier one number of channels, or leave model.semantic_classifier out."
             )
 
     def terms(self, directions: Iterable[Direction], images: Mapping[str, Tensor], out: Mapping[str, Tensor]) -> Terms:
@@ -62,8 +54,8 @@ class SemanticConsistency:
 
         Args:
             directions: those that are translated.
-            images: ``a`` and ``b``, as translated.
-            out: translations ``fake_b`` and ``fake_a``.
+            images: ``a``, ``b``, ..., as translated.
+            out: translations ``fake_b``, ``fake_a``, ..., by the letter that they are to.
 
         Returns:
             ``semantic_b`` for translations to b, and so on.
