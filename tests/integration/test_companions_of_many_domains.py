@@ -206,8 +206,8 @@ def test_embed_encodes_all_domains(tmp_path, monkeypatch, capsys):
     recipe = tmp_path / "autoencoder_digits.yaml"
     recipe.write_text(
         "model:\n  class_path: SharedAutoencoder\n  init_args:\n    latent: 3\n"
-        "    encoder: {class_path: ConvEncoder, init_args: {width: 4, layers: 3, norm: none}}\n"
-        "    decoder: {class_path: ConvDecoder, init_args: {width: 4}}\n"
+        "    encoder: {class_path: crossdomain.networks.ConvEncoder, init_args: {width: 4, layers: 3, norm: none}}\n"
+        "    decoder: {class_path: crossdomain.networks.ConvDecoder, init_args: {width: 4}}\n"
         f"data: {{class_path: DigitDomains, init_args: {{names: [{', '.join(KINDS)}], image_size: 16}}}}\n"
     )
     command(["embed", "autoencoder.ckpt", "--config", str(recipe), "--output", "vectors.pt"])
