@@ -24,12 +24,23 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from crossdomain import hub, methods, networks, serialization
+from crossdomain.augmentation import Augmentation
 from crossdomain.evaluation import Evaluation
 from crossdomain.losses import Objective, Penalty
 from crossdomain.method import Method
 
 # What a recipe can name by the name alone.
-BASES = (nn.Module, LightningDataModule, Objective, Penalty, torch.optim.Optimizer, LRScheduler, Callback, Logger)
+BASES = (
+    nn.Module,
+    LightningDataModule,
+    Objective,
+    Penalty,
+    Augmentation,
+    torch.optim.Optimizer,
+    LRScheduler,
+    Callback,
+    Logger,
+)
 TOP = {"model": Method, "data": LightningDataModule}
 OPTIONS_OF = {"trainer": Trainer, "evaluation": Evaluation}  # classes that nobody has to name
 FROM_DATA = ("channels_a", "channels_b", "channels", "in_channels", "out_channels")  # nobody gives these

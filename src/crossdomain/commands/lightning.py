@@ -20,6 +20,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
 # Imported so that a recipe can name these classes without their modules.
+import crossdomain.augmentation
 import crossdomain.companions
 import crossdomain.datamodules
 import crossdomain.densities

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import Unpack
 
+from crossdomain.augmentation import Augmentation
 from crossdomain.capabilities import Translates
 from crossdomain.checks import at_least
 from crossdomain.companion import Companion
@@ -39,6 +41,8 @@ class DomainClassifier(Method):
         train_on: ``a``, ``b``, ..., images of that domain as they are; ``a2b``, ``b2a``, ..., translated ones.
         translator: checkpoint of the method that translates, for a direction. Read when training starts; its
             weights are not part of this module.
+        augmentation: makes what changes the training images at random, such as
+            :class:`crossdomain.augmentation.RandomAffine`; None leaves them as they are.
         options: those of :class:`Game`.
     """
 
@@ -53,6 +57,7 @@ class DomainClassifier(Method):
         network: NetworkFactory = ConvClassifier,
         train_on: str = "a",
         translator: str | None = None,
+        augmentation: Callable[[], Augmentation] | None = None,
         **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
@@ -72,6 +77,7 @@ class DomainClassifier(Method):
         self.network = network(channels_a, classes)
         self.players = {"classifier": ("network",)}
         self.train_on = train_on
+        self.augmentation = None if augmentation is None else augmentation()
         self._translator = None if translator is None else Companion(translator, "translator", Translates)
 
     def setup(self, stage: str) -> None:
@@ -90,6 +96,8 @@ class DomainClassifier(Method):
         images = batch[domain]
         if self._translator is not None:
             images = clamped(self._translator.on(self.device).translate(images, self.train_on))
+        if self.augmentation is not None:
+            images = self.augmentation(images)
         return {"logits": self.network(images), "labels": batch[f"label_{domain}"]}
 
     def classifier_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
