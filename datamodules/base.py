@@ -54,6 +54,10 @@ class DomainData(LightningDataModule):
         attributes: where images have attributes: name to number of values; 0 for a real number.
         roles: where a translation is to keep some attributes and to take others from a guide: name to ``shared``, or
             to the letter of the domain that the attribute is special to; in others it has one value.
+        labelled: letters of the domains whose labels train and val hand out, where there are labels; None is all. Test
+            always has them.
+        frequencies_a: how often training draws the classes of domain a, in relation to each other; None draws all
+            images equally often.
     """
 
     domains: tuple[str, ...]
@@ -64,6 +68,8 @@ class DomainData(LightningDataModule):
     palette: dict[str, Any] | None = None
     attributes: dict[str, int] | None = None
     roles: dict[str, str] | None = None
+    labelled: Sequence[str] | None = None
+    frequencies_a: Sequence[float] | None = None
 
     def __init__(
         self,
@@ -140,13 +146,18 @@ class DomainData(LightningDataModule):
         """Read the splits that ``stage`` needs; ``predict`` takes the test split.
 
         Raises:
-            ValueError: ``domains`` are none, too many or of one name, or a split holds another number of domains.
+            ValueError: ``domains`` are none, too many or of one name, a split holds another number of domains, or
+            ``labelled`` names one that there is not.
         """
         count = len(self.domains)
         if not 1 <= count <= len(ascii_lowercase) or len(set(self.domains)) < count:
             raise ValueError(
                 f"{type(self).__name__} has the domains {list(self.domains)}.\n"
                 f"Set its domains to 1 to {len(ascii_lowercase)} different names."
+            )
+        if self.labelled is not None and not set(self.labelled) <= set(self.letters):
+            raise ValueError(
+                f"data.labelled is {self.labelled!r}.\nGive letters of domains: {', '.join(self.letters)}."
             )
         names = {"fit": ("train", "val"), "validate": ("val",)}.get(stage, ("test",))
         for name in names:
@@ -157,12 +168,17 @@ class DomainData(LightningDataModule):
                         f"The split {name!r} of {type(self).__name__} holds {len(dataset.lengths())} domains, but its "
                         f"domains are {list(self.domains)}.\nGive the fields of each domain, in this order."
                     )
+                if name != "test" and self.labelled is not None:
+                    dataset = dataset.without_labels(set(self.letters) - set(self.labelled))
                 self.splits[name] = dataset
 
     def _loader(self, name: str) -> DataLoader:
         dataset, training = self.splits[name], name == "train"
         world_size, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
         fixed = getattr(self.trainer, "overfit_batches", 0) > 0
+        weights = [None] * len(self.domains)
+        if training and self.frequencies_a is not None:
+            weights[0] = dataset.weights("a", self.frequencies_a)
         sampler = (FixedDraws if fixed else DrawSampler)(
             dataset.lengths(),
             training=training,
@@ -170,6 +186,7 @@ class DomainData(LightningDataModule):
             seed=self.seed,
             rank=rank,
             world_size=world_size,
+            weights=weights,
         )
         if training and len(sampler) < self.batch_size:
             raise ValueError(

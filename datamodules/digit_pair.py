@@ -105,6 +105,9 @@ class DigitPair(DomainData):
         num_workers: processes that load.
         image_size: height and width in pixels.
         seed: decides the order of training images.
+        labelled: letters of the domains whose labels train and val hand out; None is both. Test always has them.
+        frequencies_a: how often training draws each class of domain a, in relation to the others, such as the
+            estimated frequencies of domain b's classes; None draws all images equally often.
     """
 
     channels: int
@@ -120,8 +123,11 @@ class DigitPair(DomainData):
         num_workers: int = 0,
         image_size: int = 32,
         seed: int = 0,
+        labelled: list[str] | None = None,
+        frequencies_a: list[float] | None = None,
     ) -> None:
         super().__init__(root, download, batch_size, num_workers, image_size, seed)
+        self.labelled, self.frequencies_a = labelled, frequencies_a
         if source == target or not {source, target} <= set(SOURCES):
             raise ValueError(
                 f"data.source is {source!r} and data.target is {target!r}.\n"

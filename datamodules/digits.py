@@ -138,6 +138,9 @@ class Digits(DomainData):
         seed: decides the order of training images.
         a: what domain a shows.
         b: what domain b shows.
+        labelled: letters of the domains whose labels train and val hand out; None is both. Test always has them.
+        frequencies_a: how often training draws each class of domain a, in relation to the others, such as the
+            estimated frequencies of domain b's classes; None draws all images equally often.
     """
 
     channels: int
@@ -154,8 +157,11 @@ class Digits(DomainData):
         seed: int = 0,
         a: Literal["handwritten", "printed"] = "handwritten",
         b: Literal["photocopies", "inverted"] = "photocopies",
+        labelled: list[str] | None = None,
+        frequencies_a: list[float] | None = None,
     ) -> None:
         super().__init__(root, download, batch_size, num_workers, image_size, seed)
+        self.labelled, self.frequencies_a = labelled, frequencies_a
         if a not in ("handwritten", "printed") or b not in ("photocopies", "inverted"):
             raise ValueError(
                 f"data.a is {a!r} and data.b is {b!r}; a is handwritten or printed, b is photocopies or inverted."

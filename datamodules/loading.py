@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from string import ascii_lowercase
 from typing import Any, NamedTuple, Protocol
 
@@ -55,9 +55,11 @@ class DrawSampler(DistributedSampler):
         seed: decides the order, together with the epoch.
         rank: which process this is.
         world_size: how many processes share the epoch.
+        weights: for each domain, how often training draws its images in relation to each other, (length,), or None for
+            each as often as all others. Images with weights are drawn with replacement.
 
     Raises:
-        ValueError: paired domains of different lengths.
+        ValueError: paired domains of different lengths, or with weights.
     """
 
     def __init__(
@@ -68,9 +70,13 @@ class DrawSampler(DistributedSampler):
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        weights: Sequence[Tensor | None] = (),
     ) -> None:
         self.lengths = tuple(lengths)
         self.total = max(self.lengths)
+        self.weights = tuple(weights) or (None,) * len(self.lengths)
+        if paired and any(each is not None for each in self.weights):
+            raise ValueError("Paired domains are drawn together, so no image has a weight of its own.")
         if paired and len(set(self.lengths)) > 1:
             raise ValueError(
                 f"Paired domains have {', '.join(map(str, self.lengths))} images.\n"
@@ -98,13 +104,15 @@ class DrawSampler(DistributedSampler):
         """Positions of this rank in one epoch."""
         return self.remaining(0)
 
-    def _order(self, length: int, generator: torch.Generator) -> Tensor:
+    def _order(self, length: int, generator: torch.Generator, weights: Tensor | None = None) -> Tensor:
         if not self.training:
             order = torch.full((self.total,), ABSENT)
             order[:length] = torch.arange(length)
             return order
         if length == 0:
             return torch.full((self.total,), ABSENT)
+        if weights is not None:
+            return torch.multinomial(weights, self.total, replacement=True, generator=generator)
         rounds = -(-self.total // length)
         return torch.cat([torch.randperm(length, generator=generator) for _ in range(rounds)])[: self.total]
 
@@ -114,7 +122,8 @@ class DrawSampler(DistributedSampler):
         if self.paired:
             orders = [self._order(self.total, generator)] * len(self.lengths)
         else:
-            orders = [self._order(length, generator) for length in self.lengths]
+            each = zip(self.lengths, self.weights, strict=True)
+            orders = [self._order(length, generator, weights) for length, weights in each]
         first, self.first = self.first, 0
         epoch = self.epoch
         for position in range(first + self.rank, self.total, self.num_replicas)[: self.remaining(first)]:
@@ -299,6 +308,36 @@ class DomainImages(Dataset):
                     f"The fields of domain {letter} are {', '.join(of_domain)}, without {letter} itself.\n"
                     "Give the fields of each domain in the order of the letters."
                 )
+
+    def without_labels(self, letters: Iterable[str]) -> DomainImages:
+        """The same images, those of some domains without ``label_a`` and so on."""
+        hidden = {f"label_{letter}" for letter in letters}
+        return DomainImages(*({k: v for k, v in fields.items() if k not in hidden} for fields in self.fields))
+
+    def weights(self, letter: str, frequencies: Sequence[float]) -> Tensor:
+        """How often to draw each image of a labelled domain so that classes come as often as ``frequencies`` say.
+
+        Args:
+            letter: the domain's.
+            frequencies: of class 0, 1, ..., in relation to each other.
+
+        Returns:
+            (N,), which add up to 1.
+
+        Raises:
+            ValueError: the domain has no labels, other classes than that, or no image of a class that is asked for.
+        """
+        labels = next((fields[name] for fields in self.fields if (name := f"label_{letter}") in fields), None)
+        if not isinstance(labels, Tensor):
+            raise ValueError(f"Domain {letter} has no labels, so its classes cannot come as often as asked for.")
+        wanted = torch.tensor(frequencies, dtype=torch.float64)
+        counts = torch.bincount(labels, minlength=len(wanted))
+        if len(counts) > len(wanted) or not wanted.sum() > 0 or (wanted < 0).any() or (wanted[counts == 0] > 0).any():
+            raise ValueError(
+                f"frequencies are {list(frequencies)}, but domain {letter} has {counts.tolist()} images of its "
+                "classes.\nGive a number of at least 0 for each class, and 0 where there is no image."
+            )
+        return (wanted / wanted.sum() / counts.clamp_min(1))[labels]
 
     def lengths(self) -> tuple[int, ...]:
         """How many images each domain holds."""

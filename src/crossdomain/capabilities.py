@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from crossdomain.domains import DataSpec, Direction
 from crossdomain.flows import Flow
@@ -124,6 +124,22 @@ class Classifies(Protocol):
 
     def classify(self, images: Tensor, domain: str) -> Tensor:
         """Logits (N, classes)."""
+        ...
+
+
+@runtime_checkable
+class TeachesClasses(Classifies, Protocol):
+    """Tells classes by a network of its own: others can learn from what it says, or start where it ended."""
+
+    channels: dict[str, int]
+
+    @property
+    def answering(self) -> nn.Module:
+        """The network: images (N, C, H, W) to logits (N, classes)."""
+        ...
+
+    def logits(self, images: Tensor, domain: str) -> Tensor:
+        """Logits (N, classes), through which gradients pass to the images."""
         ...
 
 

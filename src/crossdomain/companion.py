@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 import torch
+from torch import nn
 
 from crossdomain import serialization
 
@@ -38,7 +39,8 @@ class Companion:
         if self._method is None:
             found = serialization.load(self.path)
             if not isinstance(found, self.capability):
-                asked = next(name for name, what in vars(self.capability).items() if name[0] != "_" and callable(what))
+                parts = (name for part in reversed(self.capability.__mro__[:-1]) for name in vars(part))
+                asked = next(name for name in parts if name[0] != "_" and not hasattr(found, name))
                 raise ValueError(
                     f"{self.option} is {str(self.path)!r}, a {type(found).__name__}, which cannot {asked}."
                 )
@@ -48,3 +50,20 @@ class Companion:
         if held is not None and held.device != torch.device(device):
             self._method.to(device)
         return self._method
+
+    def hand_over(self, network: nn.Module) -> None:
+        """Give ``network`` the weights of the one that this classifier answers with; then forget it.
+
+        Raises:
+            FileNotFoundError: there is no such checkpoint.
+            ValueError: it cannot be read, or its network is another one.
+        """
+        theirs, mine = self.on().answering.state_dict(), network.state_dict()
+        if {k: v.shape for k, v in theirs.items()} != {k: v.shape for k, v in mine.items()}:
+            sizes = (sum(value.numel() for value in weights.values()) for weights in (theirs, mine))
+            raise ValueError(
+                f"{self.option} is {str(self.path)!r}, whose network has {next(sizes):,} numbers, this one "
+                f"{next(sizes):,}, or others.\nGive model.network as it is there."
+            )
+        network.load_state_dict(theirs)
+        self._method = None

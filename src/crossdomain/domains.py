@@ -151,6 +151,18 @@ class DataSpec:
         )
 
 
+def labels_of(batch: Batch, domain: str) -> Tensor:
+    """The labels (N,) of a domain's images in a training batch.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if f"label_{domain}" not in batch:
+        raise ValueError(f"The training batch has no labels of domain {domain}; use a datamodule with labels.")
+    labels: Tensor = batch[f"label_{domain}"]
+    return labels
+
+
 def clamped(images: Tensor) -> Tensor:
     """Images (N, C, H, W) in [-1, 1]; vectors (N, D), which have no bounds, as they are."""
     return images.clamp(-1, 1) if images.ndim == 4 else images

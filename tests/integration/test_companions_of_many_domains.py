@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -303,14 +304,15 @@ def test_semantic_consistency_names_the_channels_that_differ(channels, found, tm
         "Give data and classifier one number of channels, or leave model.semantic_classifier out."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        SemanticConsistency(str(tmp_path / "classifier.ckpt"), 1.0, channels).check()
+        SemanticConsistency(SimpleNamespace(channels=channels), str(tmp_path / "classifier.ckpt"), 1.0).check()
 
 
 def test_semantic_consistency_asks_for_channels_and_not_for_domains(tmp_path, trainer):
     run = trainer(limit_train_batches=1)
     run.fit(MADE["classifier"](), Greys(("one",)))
     run.save_checkpoint(tmp_path / "classifier.ckpt")
-    semantic = SemanticConsistency(str(tmp_path / "classifier.ckpt"), 0.5, {"a": 1, "b": 1, "c": 1})
+    method = SimpleNamespace(channels={"a": 1, "b": 1, "c": 1})
+    semantic = SemanticConsistency(method, str(tmp_path / "classifier.ckpt"), 0.5)
     semantic.check()
     network = semantic.classifier.on().network
     images, out = {d: torch.rand(4, 1, 16, 16) for d in "abc"}, {f"fake_{d}": torch.rand(4, 1, 16, 16) for d in "abc"}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from copy import deepcopy
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import Unpack
 
 from crossdomain.augmentation import Augmentation
-from crossdomain.capabilities import Translates
+from crossdomain.capabilities import TeachesClasses, Translates
 from crossdomain.checks import at_least
 from crossdomain.companion import Companion
-from crossdomain.domains import LETTERS, clamped, directions_between
+from crossdomain.companions.self_training import SelfTraining
+from crossdomain.domains import LETTERS, clamped, directions_between, labels_of
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.networks import ConvClassifier
 
@@ -28,6 +30,9 @@ class DomainClassifier(Method):
     - ``a2b``: images of domain a, translated by a frozen method of the zoo: "adapted".
     - ``b``: images of domain b: "target only", the bound.
     - ``b2a``: images of domain b, translated: "adapted" in the other direction.
+
+    With ``self_training`` it learns from another domain too, without labels (:class:`SelfTraining`): "self-trained".
+    What it then answers with is the moving average of the network that is trained, its teacher.
 
     Of data of more domains any other letter or direction may be named, of data of one domain ``a`` alone. Validation
     and test log ``accuracy_a`` and so on for each domain, on images as they are; ``test/accuracy_b`` is the row, or
@@ -43,7 +48,14 @@ class DomainClassifier(Method):
             weights are not part of this module.
         augmentation: makes what changes the training images at random, such as
             :class:`crossdomain.augmentation.RandomAffine`; None leaves them as they are.
+        start_from: checkpoint of a classifier whose weights the network, made as there, starts with; read before the
+            first round. None starts from scratch.
+        self_training: makes what learns from images without labels; it needs an augmentation. None leaves it out.
         options: those of :class:`Game`.
+
+    Attributes:
+        network: the classifier that is trained.
+        teacher: its moving average, where there is self-training.
     """
 
     generating_player = "classifier"
@@ -58,6 +70,8 @@ class DomainClassifier(Method):
         train_on: str = "a",
         translator: str | None = None,
         augmentation: Callable[[], Augmentation] | None = None,
+        start_from: str | None = None,
+        self_training: Callable[[], SelfTraining] | None = None,
         **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
@@ -78,7 +92,28 @@ class DomainClassifier(Method):
         self.players = {"classifier": ("network",)}
         self.train_on = train_on
         self.augmentation = None if augmentation is None else augmentation()
+        self.self_training = None if self_training is None else self_training()
+        if self.self_training is not None:
+            if self.augmentation is None:
+                raise ValueError(
+                    "self_training compares views of an image, but there is nothing to make them.\n"
+                    "Give model.augmentation, such as RandomAffine."
+                )
+            self.teacher = deepcopy(self.network).requires_grad_(False)
         self._translator = None if translator is None else Companion(translator, "translator", Translates)
+        self._start = None if start_from is None else Companion(start_from, "start_from", TeachesClasses)
+
+    @property
+    def answering(self) -> nn.Module:
+        """The network that :meth:`classify` asks: the teacher where there is one."""
+        return self.network if self.self_training is None else self.teacher
+
+    def train(self, mode: bool = True) -> DomainClassifier:
+        """As PyTorch does it; a teacher stays in evaluation mode."""
+        super().train(mode)
+        if self.self_training is not None:
+            self.teacher.eval()
+        return self
 
     def setup(self, stage: str) -> None:
         """Check the data; before training, load the translator."""
@@ -88,28 +123,63 @@ class DomainClassifier(Method):
             if self.train_on not in translator.directions:
                 raise ValueError(f"The translator {self._translator.path!r} has no direction {self.train_on!r}.")
 
+    def prepare(self, loader: Iterable[Batch]) -> None:
+        """Start where another classifier ended; let the teacher be the network."""
+        if self._start is not None:
+            self._start.hand_over(self.network)
+        if self.self_training is not None:
+            self.teacher.load_state_dict(self.network.state_dict())
+
     def generate(self, batch: Batch) -> dict[str, Any]:
-        """Logits and labels of the images that are trained on."""
+        """Logits and labels of the images that are trained on, and what the teacher thinks of those without labels."""
         domain = self.train_on[0]  # of a direction, where it starts
-        if f"label_{domain}" not in batch:
-            raise ValueError(f"The training batch has no labels of domain {domain}; use a datamodule with labels.")
+        labels = labels_of(batch, domain)
         images = batch[domain]
         if self._translator is not None:
             images = clamped(self._translator.on(self.device).translate(images, self.train_on))
         if self.augmentation is not None:
             images = self.augmentation(images)
-        return {"logits": self.network(images), "labels": batch[f"label_{domain}"]}
+        if self.self_training is None:
+            return {"logits": self.network(images), "labels": labels}
+        assert self.augmentation is not None
+        unlabelled = batch[self.self_training.domain]
+        classes, sure = self.self_training.opinions(self.teacher, unlabelled, self.augmentation)
+        logits = self.network(torch.cat([images, self.augmentation(unlabelled)]))
+        return {
+            "logits": logits[: len(images)],
+            "labels": labels,
+            "unlabelled": logits[len(images) :],
+            "opinions": classes,
+            "sure": sure,
+        }
 
     def classifier_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
-        """Cross-entropy."""
-        return {"cross_entropy": F.cross_entropy(out["logits"].float(), out["labels"])}
+        """Cross-entropy; agree with what the teacher is sure of."""
+        terms = {"cross_entropy": F.cross_entropy(out["logits"].float(), out["labels"])}
+        if self.self_training is not None:
+            terms["self_training"] = self.self_training.loss(out["unlabelled"], out["opinions"], out["sure"])
+        return terms
+
+    def measures(self, batch: Batch, out: dict[str, Any]) -> Terms:
+        """``sure``: of how many images without labels the teacher is sure, in [0, 1]."""
+        return {"sure": out["sure"].mean()} if "sure" in out else {}
+
+    def after_step(self, player: str) -> None:
+        """Let the teacher follow."""
+        super().after_step(player)
+        if self.self_training is not None:
+            self.self_training.follow(self.teacher, self.network)
+
+    def logits(self, images: Tensor, domain: str = "a") -> Tensor:
+        """As :meth:`classify`, and gradients pass to the images."""
+        self.check_images(images, domain)
+        with self.misfits_named(images):
+            return self.answering(images)
 
     @torch.no_grad()
     def classify(self, images: Tensor, domain: str = "a") -> Tensor:
         """Logits (N, classes) of images (N, C, H, W) in [-1, 1], or vectors (N, D), of any domain."""
-        self.check_images(images, domain)
-        with self.misfits_named(images):
-            return self.network(images)
+        return self.logits(images, domain)
 
     @torch.no_grad()
     def features(self, images: Tensor, domain: str = "a") -> Tensor:
@@ -119,7 +189,7 @@ class DomainClassifier(Method):
             ValueError: the network is one that does not tell.
         """
         self.check_images(images, domain)
-        network: Any = self.network
+        network: Any = self.answering
         if not hasattr(network, "features"):
             raise ValueError(
                 f"The classifier's network, a {type(network).__name__}, has no method features(images) -> (N, D)."

@@ -14,7 +14,7 @@ from crossdomain.flows import Flow, ImageFlow, dequantize
 from crossdomain.losses import ImagePool, LeastSquares, Objective
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.methods.latent_flows import LatentFlows
-from crossdomain.methods.semantic import SemanticConsistency
+from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.networks import PatchCritic
 from crossdomain.noise import Noise
 
@@ -45,6 +45,7 @@ class AlignFlow(Method):
         semantic_classifier: checkpoint of a classifier of domain a, read when training starts: translations are to keep
             what it thinks of an image (:class:`SemanticConsistency`). None leaves the term out.
         semantic_weight: weight of that term.
+        semantic: makes that term, :class:`SemanticConsistency` or :class:`JointSemantics`.
         options: those of :class:`Game`.
     """
 
@@ -66,6 +67,7 @@ class AlignFlow(Method):
         pool_size: int = 50,
         semantic_classifier: str | None = None,
         semantic_weight: float = 1.0,
+        semantic: SemanticFactory = SemanticConsistency,
         **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
@@ -73,7 +75,6 @@ class AlignFlow(Method):
         self.require_equal_channels("a flow cannot change their number")
         if not adversarial_weight and not likelihood_weight_a and not likelihood_weight_b:
             raise ValueError("All weights are 0, so there is nothing to learn.\nSet one of the weights above 0.")
-        self.semantic = SemanticConsistency(semantic_classifier, semantic_weight, self.channels)
         self.flow_a, self.flow_b = flow(channels_a), flow(channels_a)
         self.flows = LatentFlows({"a": self.flow_a, "b": self.flow_b}, channels_a)
         self.players = {"generator": ("flow_a", "flow_b")}
@@ -85,6 +86,7 @@ class AlignFlow(Method):
             self.players["critic"] = ("critic_a", "critic_b")
             self.pool_a, self.pool_b = ImagePool(pool_size), ImagePool(pool_size)
         self.objective = objective()
+        self.semantic = semantic(self, semantic_classifier, semantic_weight)
 
     def setup(self, stage: str) -> None:
         """Check the data; before training, load the classifier."""
@@ -122,7 +124,7 @@ class AlignFlow(Method):
             terms["likelihood_a"] = -self.likelihood_weight_a * out["log_prob_a"].mean()
         if self.likelihood_weight_b > 0:
             terms["likelihood_b"] = -self.likelihood_weight_b * out["log_prob_b"].mean()
-        return terms | self.semantic.terms(self.directions, out, out)
+        return terms | self.semantic.terms(self.directions, batch | out, out)
 
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Tell images of a domain from translations into it."""

@@ -14,7 +14,7 @@ from crossdomain.losses import LeastSquares, Objective
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.methods.critics import Critics, add_generators
 from crossdomain.methods.cycles import Cycles
-from crossdomain.methods.semantic import SemanticConsistency
+from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.networks import PatchCritic, ResNetGenerator
 from crossdomain.noise import Noise
 
@@ -51,6 +51,7 @@ class CycleGAN(Method):
         semantic_classifier: checkpoint of a classifier of domain a, read when training starts, that keeps an image's
             class (:class:`SemanticConsistency`); None leaves the term out.
         semantic_weight: weight of that term.
+        semantic: makes that term, :class:`SemanticConsistency` or :class:`JointSemantics`.
         options: those of :class:`Game`.
     """
 
@@ -71,6 +72,7 @@ class CycleGAN(Method):
         guess_weight: float = 0.0,
         semantic_classifier: str | None = None,
         semantic_weight: float = 1.0,
+        semantic: SemanticFactory = SemanticConsistency,
         **options: Unpack[GameOptions],
     ) -> None:
         if direction not in (None, *BOTH):
@@ -82,7 +84,6 @@ class CycleGAN(Method):
         self.directions = BOTH if direction is None else (Direction(direction),)
         self.identity_weight = identity_weight
         self.objective = objective()
-        self.semantic = SemanticConsistency(semantic_classifier, semantic_weight, self.channels)
         self.generators = add_generators(self, generator)
         self.players = {"generator": self.directions}
         weights = {"a": cycle_weight_a, "b": cycle_weight_b}
@@ -91,6 +92,7 @@ class CycleGAN(Method):
         self.cycles = Cycles(self, critic, self.objective, weights, cycle_noise, guess_weight)
         if direction is None:
             self.players["critic"] = self.critics.names + self.cycles.names
+        self.semantic = semantic(self, semantic_classifier, semantic_weight)
 
     def setup(self, stage: str) -> None:
         """Check the data; before training, that there is a way back."""

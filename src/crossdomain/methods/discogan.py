@@ -15,7 +15,7 @@ from crossdomain.losses import Objective, halved_cross_entropy
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.methods.critics import Critics, add_generators
 from crossdomain.methods.cycles import Cycles
-from crossdomain.methods.semantic import SemanticConsistency
+from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.networks import DiscoCritic, DiscoGenerator
 from crossdomain.noise import Noise
 
@@ -53,6 +53,7 @@ class DiscoGAN(Method):
         semantic_classifier: checkpoint of a classifier whose opinion of an image its translation keeps, see
             :class:`SemanticConsistency`; None leaves the term out.
         semantic_weight: weight of that term.
+        semantic: makes that term, :class:`SemanticConsistency` or :class:`JointSemantics`.
         options: those of :class:`Game`.
     """
 
@@ -77,6 +78,7 @@ class DiscoGAN(Method):
         guess_weight: float = 0.0,
         semantic_classifier: str | None = None,
         semantic_weight: float = 1.0,
+        semantic: SemanticFactory = SemanticConsistency,
         **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
@@ -88,12 +90,12 @@ class DiscoGAN(Method):
         self.rate_switch = rate_switch
         self.update_interval = update_interval
         self.objective = objective()
-        self.semantic = SemanticConsistency(semantic_classifier, semantic_weight, self.channels)
         self.generators = add_generators(self, generator)
         self.critics = Critics(self, critic, self.objective, pool_size, feature_share)
         weights = {"a": cycle_weight_a, "b": cycle_weight_b}
         self.cycles = Cycles(self, critic, self.objective, weights, cycle_noise, guess_weight)
         self.players = {"generator": self.directions, "critic": self.critics.names + self.cycles.names}
+        self.semantic = semantic(self, semantic_classifier, semantic_weight)
 
     def setup(self, stage: str) -> None:
         """Check the data; before training, load the classifier."""

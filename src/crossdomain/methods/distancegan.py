@@ -14,7 +14,7 @@ from crossdomain.losses import LeastSquares, Objective
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.methods.critics import Critics, add_generators
 from crossdomain.methods.cycles import Cycles
-from crossdomain.methods.semantic import SemanticConsistency
+from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.networks import PatchCritic, ResNetGenerator
 from crossdomain.noise import Noise
 
@@ -53,6 +53,7 @@ class DistanceGAN(Method):
         semantic_classifier: checkpoint of a classifier of domain a, for semantic consistency
             (:class:`SemanticConsistency`); None leaves it out.
         semantic_weight: weight of semantic consistency.
+        semantic: makes that term, :class:`SemanticConsistency` or :class:`JointSemantics`.
         options: those of :class:`Game`.
     """
 
@@ -76,6 +77,7 @@ class DistanceGAN(Method):
         guess_weight: float = 0.0,
         semantic_classifier: str | None = None,
         semantic_weight: float = 1.0,
+        semantic: SemanticFactory = SemanticConsistency,
         **options: Unpack[GameOptions],
     ) -> None:
         if direction not in (*BOTH, "both"):
@@ -91,7 +93,6 @@ class DistanceGAN(Method):
         self.save_hyperparameters()
         self.directions = BOTH if direction == "both" else (Direction(direction),)
         self.objective = objective()
-        self.semantic = SemanticConsistency(semantic_classifier, semantic_weight, self.channels)
         self.generators = add_generators(self, generator)
         self.critics = Critics(self, critic, self.objective, pool_size, feature_share)
         weights = {"a": cycle_weight_a, "b": cycle_weight_b}
@@ -103,6 +104,7 @@ class DistanceGAN(Method):
         for domain in self.channels:
             self.register_buffer(f"mean_{domain}", torch.tensor(0.0))
             self.register_buffer(f"deviation_{domain}", torch.tensor(1.0))
+        self.semantic = semantic(self, semantic_classifier, semantic_weight)
 
     def setup(self, stage: str) -> None:
         """Check the data, and the classifier where training begins."""

@@ -14,7 +14,7 @@ from crossdomain.checks import at_least
 from crossdomain.domains import BOTH, Direction
 from crossdomain.losses import Objective, full_least_squares
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
-from crossdomain.methods.semantic import SemanticConsistency
+from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.networks import MUNITCritic, MUNITGenerator
 from crossdomain.noise import Noise
 
@@ -47,6 +47,7 @@ class MUNIT(Method):
         semantic_classifier: checkpoint of a classifier of domain a, read when training starts, whose opinion of an
             image and of its translation shall agree (:class:`SemanticConsistency`); None leaves the term out.
         semantic_weight: weight of that term.
+        semantic: makes that term, :class:`SemanticConsistency` or :class:`JointSemantics`.
         options: those of :class:`Game`.
     """
 
@@ -70,13 +71,13 @@ class MUNIT(Method):
         cycle_weight: float = 0.0,
         semantic_classifier: str | None = None,
         semantic_weight: float = 1.0,
+        semantic: SemanticFactory = SemanticConsistency,
         **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
         at_least(1, self, latent=latent)
         self.latent = latent
-        self.semantic = SemanticConsistency(semantic_classifier, semantic_weight, self.channels)
         for domain, channels in self.channels.items():
             self.add_module(f"generator_{domain}", generator(channels, latent))
             self.add_module(f"critic_{domain}", critic(channels, 1))
@@ -85,6 +86,7 @@ class MUNIT(Method):
         self.adversarial_weight = adversarial_weight
         weights = {"image": image_weight, "style": style_weight, "content": content_weight, "cycle": cycle_weight}
         self.weights = {name: weight for name, weight in weights.items() if weight > 0}
+        self.semantic = semantic(self, semantic_classifier, semantic_weight)
 
     def setup(self, stage: str) -> None:
         """Check the data; before training, load the classifier."""

@@ -16,7 +16,7 @@ from crossdomain.losses import Objective, capacity_bits, full_least_squares
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.methods.critics import Critics, add_generators
 from crossdomain.methods.cycles import Cycles
-from crossdomain.methods.semantic import SemanticConsistency
+from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.methods.style_channel import StyleChannel
 from crossdomain.networks import StyledResNetGenerator, affine_patch_critic
 from crossdomain.noise import Noise
@@ -60,6 +60,7 @@ class RIFT(Method):
         semantic_classifier: checkpoint of a classifier of domain a that ties content down, read when training starts;
             see :class:`SemanticConsistency`. None leaves the term out.
         semantic_weight: weight of the classifier's disagreement.
+        semantic: makes that term, :class:`SemanticConsistency` or :class:`JointSemantics`.
         options: those of :class:`Game`.
     """
 
@@ -89,6 +90,7 @@ class RIFT(Method):
         feature_share: float = 0.0,
         semantic_classifier: str | None = None,
         semantic_weight: float = 1.0,
+        semantic: SemanticFactory = SemanticConsistency,
         **options: Unpack[GameOptions],
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
@@ -104,7 +106,6 @@ class RIFT(Method):
         if capacity_norm not in ("squared", "absolute"):
             raise ValueError(f"capacity_norm is {capacity_norm!r}, but has to be 'squared' or 'absolute'.")
         self.objective = objective()
-        self.semantic = SemanticConsistency(semantic_classifier, semantic_weight, self.channels)
         self.styles = StyleChannel(add_generators(self, generator), cycle_noise, style_noise)
         self.critics = Critics(self, critic, self.objective, pool_size, feature_share)
         there_and_back = {"a": cycle_weight_a, "b": cycle_weight_b}
@@ -117,6 +118,7 @@ class RIFT(Method):
         weights = {"identity": identity_weight, "recovery": recovery_weight, "swap": swap_weight}
         weights["cycle_swap"] = cycle_swap_weight
         self.weights = {name: weight for name, weight in weights.items() if weight > 0}
+        self.semantic = semantic(self, semantic_classifier, semantic_weight)
 
     def setup(self, stage: str) -> None:
         """Check the data; before training, load the classifier."""
