@@ -99,7 +99,7 @@ class DomainClassifier(Method):
                     "self_training compares views of an image, but there is nothing to make them.\n"
                     "Give model.augmentation, such as RandomAffine."
                 )
-            self.teacher = deepcopy(self.network).requires_grad_(False)
+            self.teacher = deepcopy(self.network).requires_grad_(False).eval()
         self._translator = None if translator is None else Companion(translator, "translator", Translates)
         self._start = None if start_from is None else Companion(start_from, "start_from", TeachesClasses)
 
