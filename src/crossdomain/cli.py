@@ -170,10 +170,10 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _adapt(options: argparse.Namespace) -> None:
-    recipe = hub.find_recipe(options.config)
+    recipes = [str(hub.find_recipe(name)) for name in options.config]
     from crossdomain.commands.adapt import adapt
 
-    print(adapt(str(recipe), options.seed, options.semantic))
+    print(adapt(recipes, options.seeds, options.semantic, options.match_frequencies))
 
 
 def _embed(options: argparse.Namespace) -> None:
@@ -316,11 +316,20 @@ def crossdomain(args: list[str] | None = None) -> None:
     show = commands.add_parser("show", help="print a recipe whole, with what it takes from its base")
     show.add_argument("recipe", help="a name of the zoo, or the path of a YAML file")
     show.set_defaults(action=_show)
-    adapt = commands.add_parser("adapt", help="train a method and three classifiers, and print the adaptation table")
-    adapt.add_argument("--config", default="alignflow", help="the method's recipe (default: alignflow)")
-    adapt.add_argument("--seed", type=int, default=0, help="seed of all four trainings (default: 0)")
+    adapt = commands.add_parser("adapt", help="train methods and classifiers, and print the adaptation table")
+    adapt.add_argument("--config", nargs="+", default=["alignflow"], help="the methods' recipes (default: alignflow)")
+    adapt.add_argument("--seeds", nargs="+", type=int, default=[0], help="each of all trainings once (default: 0)")
     adapt.add_argument(
-        "--semantic", action="store_true", help="semantic consistency, with the classifier trained on the source"
+        "--semantic",
+        nargs="?",
+        const="self-trained",
+        choices=["source only", "+ augmentation", "self-trained"],
+        help="semantic consistency, with the classifier of this row (default: self-trained)",
+    )
+    adapt.add_argument(
+        "--match_frequencies",
+        action="store_true",
+        help="draw the source's classes as often as the self-trained classifier sees them in the target",
     )
     adapt.set_defaults(action=_adapt)
     embed = commands.add_parser("embed", help="encode a whole dataset, for methods that work on vectors")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from statistics import mean, stdev
 
 import torch
 
@@ -16,45 +20,73 @@ from crossdomain.datamodules import DomainData, DrawSampler, make_loader
 from crossdomain.domains import domains_in
 from crossdomain.method import Method
 
-ROWS = {
+BEFORE = {
     "source only": "classifier_source",
-    "adapted": "classifier_adapted",
-    "target only": "classifier_target",
+    "+ augmentation": "classifier_augmented",
+    "self-trained": "classifier_selftrained",
 }
+"""Rows without a method, and their recipes."""
+
+ADAPTED = {
+    "adapted": "classifier_adapted",
+    "adapted + feature stage": "adda",
+    "adapted + self-training": "classifier_selftrained",
+}
+"""Rows of each method."""
+
+BOUND = {"target only": "classifier_target"}
+"""The row that reads the target's labels."""
+
+REQUIRED = ("source only", "adapted", "target only")
+"""Rows whose recipes have to be there; another one is left out where the data has no such recipe."""
+
+SHOWN = ("accuracy_a2b", "accuracy_b2a", "mse_a2b", "mse_b2a", "cycle_max_a", "cycle_max_b",
+         "bits_per_dim_a", "bits_per_dim_b", "certificate")  # fmt: skip
 
 
 @dataclass
 class AdaptationTable:
-    """What :func:`adapt` measured.
+    """What :func:`adapt` measured, one value for each seed.
 
     Attributes:
-        method: metrics of the method on the test split, by tag.
-        accuracy: accuracy on the target domain's test split, of each classifier.
-        images: how many target images the accuracy is taken over.
-        checkpoint: the trained method.
-        logs: where TensorBoard finds all four runs.
+        seeds: of the trainings.
+        images: how many target images an accuracy is taken over.
+        accuracy: on the target domain's test split, of each classifier, by row; rows of a method by ``(method, row)``.
+        metrics: of each method on the test split, by ``(method, tag)``.
+        checkpoints: of each trained method, by its recipe's name.
+        logs: where TensorBoard finds all runs.
     """
 
-    method: dict[str, float]
-    accuracy: dict[str, float]
-    images: int
-    checkpoint: Path
-    logs: Path
+    seeds: Sequence[int]
+    images: int = 0
+    accuracy: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    metrics: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    checkpoints: dict[str, list[Path]] = field(default_factory=dict)
+    logs: Path = Path("runs")
 
     def __str__(self) -> str:
-        lines = [f"Accuracy on the target's test split ({self.images} images)"]
-        lines += [f"  {name:<14}{value:8.3f}" for name, value in self.accuracy.items()]
-        lines += ["", "The method on the test split, scale [-1, 1]"]
-        lines += [f"  {name:<14}{value:8.2g}" if "cycle" in name else f"  {name:<14}{value:8.4f}"
-                  for name, value in self.method.items()]  # fmt: skip
-        lines += ["", f"Checkpoint  {self.checkpoint}", f"Logs        tensorboard --logdir {self.logs}"]
-        return "\n".join(lines)
+        several = len(self.seeds) > 1
+        seeds = f"seed {self.seeds[0]}"
+        if several:
+            seeds = f"seeds {', '.join(map(str, self.seeds))}: mean, standard deviation, each"
+        lines = [f"Accuracy on the target's test split ({self.images} images), {seeds}"]
+        method = ""
+        for (of, row), values in self.accuracy.items():
+            lines += [f"  by {of}"] if of not in ("", method) else []
+            method = of
+            lines.append(f"  {row:<25}{_numbers(values)}")
+        for of, paths in self.checkpoints.items():
+            lines += ["", f"{of} on the test split, scale [-1, 1]"]
+            lines += [f"  {tag:<25}{_numbers(values)}" for (by, tag), values in self.metrics.items() if by == of]
+            lines += [f"  checkpoint  {path}" for path in paths]
+        return "\n".join([*lines, "", f"Logs  tensorboard --logdir {self.logs}"])
 
 
-def _train(recipe: str, seed: int, *options: str) -> Path:
-    """Train by a recipe; returns the last checkpoint."""
-    fitted = run(["fit", "--config", recipe, "--seed_everything", str(seed), *options])
-    return saved_by(fitted)
+def _numbers(values: Sequence[float]) -> str:
+    """One value, or mean, standard deviation and all of them."""
+    several = [mean(values), stdev(values)] if len(values) > 1 else []
+    form = "8.2g" if max(map(abs, values)) < 1e-3 else "8.3f"
+    return "".join(f"{value:{form}}" for value in [*several, *values])
 
 
 def saved_by(fitted: ZooCLI) -> Path:
@@ -89,24 +121,29 @@ def measure(recipe: str, checkpoint: str | Path, *options: str) -> tuple[dict[st
     return metrics, tested.datamodule
 
 
-def _classifier_recipes(recipe: str) -> dict[str, str]:
-    """The recipe of each row's classifier, on the data that a method's recipe ends its name with."""
+def _recipes_beside(recipe: str) -> dict[str, str]:
+    """The recipe of each row, on the data that a method's recipe ends its name with."""
     data = Path(recipe).stem.partition("_")[2]
     suffix = f"_{data}" if data else ""
-    try:
-        recipes = {row: str(hub.find_recipe(f"{name}{suffix}")) for row, name in ROWS.items()}
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"There are no classifier recipes for {Path(recipe).name!r}.\n"
-            f"A recipe <method>_<data>.yaml goes with {', '.join(ROWS.values())}, each followed by _<data>.yaml."
-        ) from None
-    own, theirs = (_data_of(file) for file in (recipe, recipes["source only"]))
+    rows = BEFORE | ADAPTED | BOUND
+    found = {}
+    for row, name in rows.items():
+        try:
+            found[row] = str(hub.find_recipe(f"{name}{suffix}"))
+        except FileNotFoundError:
+            if row in REQUIRED:
+                required = ", ".join(rows[row] for row in REQUIRED)
+                raise FileNotFoundError(
+                    f"There are no classifier recipes for {Path(recipe).name!r}.\n"
+                    f"A recipe <method>_<data>.yaml goes with {required}, each followed by _<data>.yaml."
+                ) from None
+    own, theirs = (_data_of(file) for file in (recipe, found["source only"]))
     if own != theirs:
         raise ValueError(
             f"The recipe {Path(recipe).name!r} trains on {own}, the classifiers of its table on {theirs}.\n"
             "Give a recipe that trains on data with labels, such as alignflow or cyclegan_mnist_usps."
         )
-    return recipes
+    return found
 
 
 def _data_of(recipe: str) -> str | None:
@@ -116,33 +153,141 @@ def _data_of(recipe: str) -> str | None:
     return None if path is None else str(path).rpartition(".")[2]
 
 
-def adapt(recipe: str, seed: int = 0, semantic: bool = False) -> AdaptationTable:
-    """Train a method, and classifiers "source only", "adapted" by this method and "target only"; test all four.
+class _Trainings:
+    """The trainings of one seed, each announced in a line, and what they have to do with each other."""
 
-    Args:
-        recipe: path of the method's recipe, ``<method>.yaml`` or ``<method>_<data>.yaml``; the classifiers take the
-            zoo's recipes for the same data.
-        seed: of all four trainings.
-        semantic: give the method the classifier "source only" for semantic consistency.
-    """
-    recipes = _classifier_recipes(recipe)
-    accuracy, images = {}, 0
+    labels = ("--data.labelled", "[a]")  # what all but the bound are trained with
 
-    def train_and_test(row: str, *options: str) -> Path:
-        nonlocal images
-        checkpoint = _train(recipes[row], seed, *options)
-        metrics, data = measure(recipes[row], checkpoint, *options)
-        images = data.splits["test"].lengths()[1]
-        accuracy[row] = metrics["accuracy_b"]
+    def __init__(self, table: AdaptationTable, recipes: dict[str, str], seed: int, total: int) -> None:
+        self.table = table
+        self.recipes = recipes
+        self.seed = seed
+        self.total = total
+        self.done = table.seeds.index(seed) * total
+        self.checkpoints: dict[str, Path] = {}
+
+    def train(self, name: str, recipe: str, *options: str) -> Path:
+        """Train by a recipe; returns the last checkpoint."""
+        self.done += 1
+        count = f"[{self.done}/{self.total * len(self.table.seeds)}]"
+        print(f"{count} seed {self.seed}: {name} (lightning fit --config {Path(recipe).stem})", file=sys.stderr)
+        return saved_by(run(["fit", "--config", recipe, "--seed_everything", str(self.seed), *options]))
+
+    def row(self, row: str, *options: str, method: str = "") -> None:
+        """Train and test the classifier of a row, unless there is no recipe for it."""
+        if row not in self.recipes:
+            return
+        recipe = self.recipes[row]
+        labels = () if row in BOUND else self.labels
+        checkpoint = self.checkpoints[row] = self.train(row, recipe, *options, *labels)
+        metrics, data = measure(recipe, checkpoint, *options)
+        self.table.images = data.splits["test"].lengths()[1]
+        self.table.accuracy.setdefault((method, row), []).append(metrics["accuracy_b"])
+        print(f"    accuracy_b {metrics['accuracy_b']:.3f}", file=sys.stderr)
+
+    def start(self, row: str) -> tuple[str, ...]:
+        """The option that lets a classifier start where that of a row ended."""
+        return ("--model.start_from", str(self.checkpoints[row])) if row in self.checkpoints else ()
+
+    def method(self, recipe: str, *options: str) -> Path:
+        """Train a method, and the classifiers that learn from its translations."""
+        name = Path(recipe).stem
+        checkpoint = self.train(name, recipe, *options, *self.labels)
+        self.table.checkpoints.setdefault(name, []).append(checkpoint)
+        translator = ("--model.translator", str(checkpoint))
+        self.row("adapted", *translator, method=name)
+        start = (*translator, *self.start("adapted"))
+        self.row("adapted + feature stage", *start, method=name)
+        self.row("adapted + self-training", "--model.train_on", "a2b", *start, method=name)
         return checkpoint
 
-    source = train_and_test("source only")
-    checkpoint = _train(recipe, seed, *(["--model.semantic_classifier", str(source)] if semantic else []))
-    method, _ = measure(recipe, checkpoint)
-    train_and_test("adapted", "--model.translator", str(checkpoint))
-    train_and_test("target only")
-    shown = ("mse_a2b", "mse_b2a", "cycle_max_a", "cycle_max_b", "bits_per_dim_a", "bits_per_dim_b", "certificate")
-    return AdaptationTable({k: method[k] for k in shown if k in method}, accuracy, images, checkpoint, Path("runs"))
+    def test(self, recipe: str, checkpoint: Path) -> None:
+        """What a method's translations are like; classifiers that were trained on either domain's labels judge them."""
+        judges = {"judge_a": "source only", "judge_b": "target only"}
+        options = [(f"--trainer.callbacks.{judge}", str(self.checkpoints[row])) for judge, row in judges.items()]
+        metrics, _ = measure(recipe, checkpoint, "--trainer.callbacks", "Evaluation", *chain(*options))
+        for tag in SHOWN:
+            if tag in metrics:
+                self.table.metrics.setdefault((Path(recipe).stem, tag), []).append(metrics[tag])
+
+
+def adapt(
+    recipes: Sequence[str],
+    seeds: Sequence[int] = (0,),
+    semantic: str | None = None,
+    match_frequencies: bool = False,
+) -> AdaptationTable:
+    """Train methods, and classifiers without them, by their translations and on the target; test all.
+
+    The rows, where the zoo has recipes for them: a classifier of the source as it is, with augmented images, and
+    trained further by itself on the target's images; of each method a classifier of translations, the same after
+    ADDA's feature stage, and after self-training; the bound, a classifier of the target. The target's labels are handed
+    out to the bound alone; to the others in the test.
+
+    Args:
+        recipes: paths of the methods' recipes, ``<method>.yaml`` or ``<method>_<data>.yaml``, all on the same data; the
+            classifiers take the zoo's recipes for it.
+        seeds: each is that of all trainings once.
+        semantic: the row, ``source only``, ``+ augmentation`` or ``self-trained``, whose classifier the methods get for
+            semantic consistency; None for none.
+        match_frequencies: draw the source's classes as often as the self-trained classifier sees them in the target's
+            training images, wherever translations are learnt or learnt from.
+
+    Raises:
+        ValueError: the recipes are of several data, or a row that is needed has no recipe.
+    """
+    beside = {recipe: _recipes_beside(recipe) for recipe in recipes}
+    of_rows = beside[recipes[0]]
+    if any(other != of_rows for other in beside.values()):
+        names = ", ".join(Path(recipe).stem for recipe in recipes)
+        raise ValueError(
+            f"The recipes {names} are of different data.\nGive those of one <data>, or one after the other."
+        )
+    for row in {semantic, "self-trained" if match_frequencies else None} - {None}:
+        if row not in of_rows:
+            raise ValueError(
+                f"This data has no recipe of the row {row!r}.\nLeave --semantic or --match_frequencies out."
+            )
+    table = AdaptationTable(tuple(seeds))
+    shared = [row for row in of_rows if row not in ADAPTED]
+    total = len(shared) + len(recipes) * (1 + len(of_rows) - len(shared))
+    for seed in seeds:
+        trainings = _Trainings(table, of_rows, seed, total)
+        trainings.row("source only")
+        trainings.row("+ augmentation")
+        trainings.row("self-trained", *trainings.start("+ augmentation"))
+        options: list[str] = []
+        if match_frequencies:
+            found = class_frequencies(of_rows["self-trained"], trainings.checkpoints["self-trained"])
+            options += ["--data.frequencies_a", str(found)]
+        guided = [] if semantic is None else ["--model.semantic_classifier", str(trainings.checkpoints[semantic])]
+        methods = {recipe: trainings.method(recipe, *guided, *options) for recipe in recipes}
+        trainings.row("target only")
+        for recipe, checkpoint in methods.items():
+            trainings.test(recipe, checkpoint)
+    table.accuracy[("", "target only")] = table.accuracy.pop(("", "target only"))  # the last row
+    return table
+
+
+@torch.no_grad()
+def class_frequencies(recipe: str, checkpoint: str | Path) -> list[float]:
+    """How often a classifier sees each class in the training images of domain b; their labels are not read.
+
+    Args:
+        recipe: path of a recipe on this data.
+        checkpoint: of the classifier.
+
+    Returns:
+        A number for each class, which add up to 1.
+    """
+    tested = run(["test", "--config", recipe, "--ckpt_path", str(checkpoint), "--trainer.logger", "false",
+                  "--verbose", "false", "--trainer.limit_test_batches", "0"])  # fmt: skip
+    classifier, dataset = tested.model.eval(), tested.datamodule.split("train").without_labels("b")
+    probabilities = []
+    for batch in make_loader(dataset, DrawSampler(dataset.lengths(), training=False), batch_size=1000):
+        if "b" in batch:
+            probabilities.append(classifier.classify(batch["b"].to(classifier.device), "b").float().softmax(1))
+    return [round(value, 4) for value in torch.cat(probabilities).mean(0).tolist()]
 
 
 @torch.no_grad()

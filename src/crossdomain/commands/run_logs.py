@@ -18,6 +18,7 @@ NOISE = (
     ".*not supported by the model summary.*",
     ".*overridden `on_after_batch_transfer`.*",
     ".*isinstance.treespec, LeafSpec.*",
+    r"Found \d+ module\(s\) in eval mode at the start",  # frozen helpers, and teachers, are to be
 )
 # What Lightning says that is advertising, says nothing, or is said better by PlayerSummary or the line of precision.
 CHATTY = ("utilities.rank_zero", "accelerators.cuda", "trainer.connectors.checkpoint_connector")
