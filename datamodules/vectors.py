@@ -26,6 +26,9 @@ class VectorData(DomainData):
         batch_size: vectors of each domain in a batch, in every process.
         num_workers: processes that load.
         seed: decides the order of training vectors.
+        labelled: letters of the domains whose labels train and val hand out, where there are labels; None is all.
+        frequencies_a: how often training draws each class of domain a, in relation to the others; None draws all
+            vectors equally often.
     """
 
     levels = None
@@ -39,8 +42,11 @@ class VectorData(DomainData):
         batch_size: int = 256,
         num_workers: int = 0,
         seed: int = 0,
+        labelled: list[str] | None = None,
+        frequencies_a: list[float] | None = None,
     ) -> None:
         super().__init__(root, download, batch_size, num_workers, None, seed)
+        self.labelled, self.frequencies_a = labelled, frequencies_a
 
 
 def _check_size(size: int) -> None:

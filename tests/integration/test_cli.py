@@ -20,9 +20,8 @@ from crossdomain import hub, serialization
 from crossdomain.cli import _guarded, main
 from crossdomain.cli import crossdomain as crossdomain_command
 from crossdomain.commands import option_checks
-from crossdomain.commands.adapt import saved_by
 from crossdomain.commands.errors import Given
-from crossdomain.commands.lightning import _end_with_launcher, run
+from crossdomain.commands.lightning import _end_with_launcher
 from crossdomain.commands.run_logs import RunLogger, quieten
 from crossdomain.datamodules import Digits
 from crossdomain.losses import Wasserstein
@@ -31,7 +30,8 @@ QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--t
          "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]  # fmt: skip
 
 
-CLASSIFIERS = {"classifier_source", "classifier_adapted", "classifier_target"}
+ROWS = ("source", "augmented", "selftrained", "adapted", "target")
+CLASSIFIERS = {f"classifier_{row}" for row in ROWS}
 LRMF = {"lrmf", "lrmf_gaussians", "lrmf_digits"}
 OWN_DATA = {"alignflow", "cyclegan", "discogan", "distancegan", "flowgan", "pix2pix", *LRMF, *CLASSIFIERS}  # embedded
 # Full networks at full size take half a minute each.
@@ -381,55 +381,3 @@ def test_crossdomain_command_refuses_an_unknown_recipe(capsys):
         crossdomain_command(["adapt", "--config", "alinflow"])
     assert exit_info.value.code == 1
     assert capsys.readouterr().err.startswith("error: There is no recipe 'alinflow'")
-
-
-def test_adaptation_table_has_its_three_rows(monkeypatch, capsys):
-    """The whole pipeline in a few batches, by the command; the numbers are those of its four runs."""
-    from crossdomain.commands import adapt as pipeline
-
-    run = pipeline.run
-    quick = QUICK[2:]
-    monkeypatch.setattr(pipeline, "run", lambda args: run([*args, *(quick if args[0] == "fit" else []), *limits(args)]))
-    crossdomain_command(["adapt", "--seed", "3"])
-    printed, said = capsys.readouterr()
-    assert "warning" not in said  # of options that nobody gave
-    for row in ("source only", "adapted", "target only", "mse_a2b", "cycle_max_b", "bits_per_dim_a"):
-        assert f"  {row}" in printed
-    assert "(360 images)" in printed
-    assert "tensorboard --logdir runs" in printed
-    adapted = serialization.read("runs/classifier_adapted/version_0/checkpoints/last.ckpt")["hyper_parameters"]
-    assert adapted["translator"] == "runs/alignflow/version_0/checkpoints/last.ckpt"
-
-
-def test_adaptation_gives_the_source_classifier_to_the_method_when_asked(monkeypatch, small_data, capsys):
-    from crossdomain.commands import adapt as pipeline
-
-    run, data = pipeline.run, ["--data.root", str(small_data), "--data.batch_size", "4"]
-    quick = QUICK[2:]
-    monkeypatch.setattr(
-        pipeline, "run", lambda args: run([*args, *data, *(quick if args[0] == "fit" else []), *limits(args)])
-    )
-    crossdomain_command(["adapt", "--config", "cyclegan_usps_mnist", "--semantic"])
-    assert "(20 images)" in capsys.readouterr().out
-    method = serialization.read(latest("cyclegan_usps_mnist"))["hyper_parameters"]
-    assert method["semantic_classifier"] == str(latest("classifier_source_usps_mnist"))
-    assert latest("classifier_target_usps_mnist").is_file()
-
-
-def test_adaptation_needs_the_checkpoints_of_the_zoo():
-    kept = "--trainer.callbacks=ModelCheckpoint"
-    fitted = run(["fit", "--config", str(hub.find_recipe("classifier_source")), *QUICK, kept])
-    with pytest.raises(ValueError, match=r"no checkpoint by RoundCheckpoint, but by ModelCheckpoint"):
-        saved_by(fitted)
-
-
-def test_adaptation_needs_classifiers_for_the_recipes_data(tmp_path, capsys):
-    recipe = tmp_path / "cyclegan_horses.yaml"
-    recipe.write_text(hub.find_recipe("cyclegan").read_text())
-    with pytest.raises(SystemExit):
-        crossdomain_command(["adapt", "--config", str(recipe)])
-    assert "no classifier recipes for 'cyclegan_horses.yaml'" in capsys.readouterr().err
-
-
-def limits(args):
-    return ["--trainer.max_epochs", "1"] if args[0] == "fit" else []

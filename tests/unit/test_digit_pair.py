@@ -9,7 +9,7 @@ import scipy.io
 import torch
 from torchvision import datasets
 
-from crossdomain.datamodules import DigitPair
+from crossdomain.datamodules import DigitPair, Digits
 from crossdomain.datamodules.digit_pair import read_digits
 
 REAL = Path(os.environ.get("CROSSDOMAIN_DATA", "nowhere"))
@@ -87,3 +87,19 @@ def test_svhn_reads_real_images(tmp_path, monkeypatch):
     place = int(paths[5].rpartition("/")[2])
     assert torch.equal(images[5], torch.tensor(stored["X"][..., place]).permute(2, 0, 1))
     assert labels[5] == stored["y"][place, 0] % 10
+
+
+@pytest.mark.parametrize("make", [DigitPair, Digits])
+def test_train_and_val_hand_out_the_labels_that_are_asked_for_and_test_all(make, small_data):
+    data = make(root=str(small_data), image_size=16, batch_size=4, labelled=["a"], frequencies_a=[1.0] + [0.0] * 9)
+    data.setup("fit")
+    data.setup("test")
+    batches = {name: next(iter(getattr(data, f"{name}_dataloader")())) for name in ("train", "val", "test")}
+    assert {name: sorted(key for key in batch if "label" in key) for name, batch in batches.items()} == {
+        "train": ["label_a"],
+        "val": ["label_a"],
+        "test": ["label_a", "label_b"],
+    }
+    assert not batches["train"]["label_a"].any()  # zeros alone were asked for
+    with pytest.raises(ValueError, match=r"data\.labelled is \['mnist'\]\.\nGive letters of domains: a, b"):
+        make(root=str(small_data), labelled=["mnist"]).setup("fit")

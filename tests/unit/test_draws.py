@@ -94,3 +94,42 @@ def test_fields_of_a_domain_carry_its_letter_and_its_truths():
     dataset = DomainImages({"a": torch.arange(3)}, {"b": torch.arange(1), "truth_b2a": torch.arange(1) + 5})
     batches = list(make_loader(dataset, DrawSampler(dataset.lengths(), training=False), batch_size=2))
     assert [set(batch) for batch in batches] == [{"a", "b", "truth_b2a"}, {"a"}]
+
+
+def labelled(*labels):
+    """One domain a of images whose values are their numbers, with these labels, and one image in b."""
+    images = torch.arange(len(labels), dtype=torch.uint8).view(-1, 1, 1, 1)
+    one = {"b": images[:1], "label_b": torch.tensor([1])}
+    return DomainImages({"a": images, "label_a": torch.tensor(labels)}, one)
+
+
+def test_weights_make_classes_as_frequent_as_asked_for():
+    data = labelled(0, 0, 0, 2, 1, 0)
+    weights = data.weights("a", [1.0, 2.0, 1.0])
+    assert weights.tolist() == [1 / 16, 1 / 16, 1 / 16, 1 / 4, 1 / 2, 1 / 16]
+    sampler = DrawSampler((6, 4000), training=True, weights=(weights, None), seed=5)
+    drawn = torch.tensor([draw.indices for draw in sampler])
+    counts = torch.bincount(data.fields[0]["label_a"][drawn[:, 0]]) / 4000
+    assert (counts - torch.tensor([0.25, 0.5, 0.25])).abs().max() < 4 * 0.5 / 4000**0.5
+    assert sorted(drawn[:, 1].tolist()) == list(range(4000))  # the other domain is shuffled as ever
+    assert drawn.tolist() == [list(draw.indices) for draw in sampler]  # a pure function of seed and epoch
+    sampler.set_epoch(1)
+    assert drawn.tolist() != [list(draw.indices) for draw in sampler]
+
+
+@pytest.mark.parametrize("frequencies", [[1, 1], [1, 1, -1], [0, 0, 0], [1, 1, 1, 1]])
+def test_frequencies_that_cannot_be_are_refused(frequencies):
+    with pytest.raises(ValueError, match=r"domain a has \[4, 1, 1(, 0)?\] images of its classes\.\nGive a number"):
+        labelled(0, 0, 0, 2, 1, 0).weights("a", frequencies)
+
+
+def test_labels_can_be_taken_away_from_a_domain():
+    hidden = labelled(0, 1).without_labels("b")
+    assert [set(fields) for fields in hidden.fields] == [{"a", "label_a"}, {"b"}]
+    with pytest.raises(ValueError, match="Domain b has no labels"):
+        hidden.weights("b", [1.0])
+
+
+def test_paired_images_have_no_weights():
+    with pytest.raises(ValueError, match="no image has a weight of its own"):
+        DrawSampler((2, 2), training=True, paired=True, weights=(torch.ones(2), None))

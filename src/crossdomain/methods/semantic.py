@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from crossdomain.augmentation import Augmentation
 from crossdomain.capabilities import TeachesClasses
 from crossdomain.checks import at_least
 from crossdomain.companion import Companion
@@ -25,8 +26,9 @@ class SemanticConsistency:
 
         lambda_s (CE(f(a2b(a)), argmax f(a)) + CE(f(b2a(b)), argmax f(b)))
 
-    where each CE is a mean over the batch. Two changes help where f is often wrong: opinions that f is not sure of do
-    not count, and of images whose labels are known those stand in for opinions, as in the paper's official code.
+    where each CE is a mean over the batch. Changes help where f is wrong or can be deceived: opinions that f is not sure
+    of do not count; of images whose labels are known those stand in for opinions, as in the paper's official code; and
+    f sees translations augmented, so that a pattern that deceives f alone, and only at its place, is of no use.
 
     Args:
         method: the method whose translations these are.
@@ -34,6 +36,7 @@ class SemanticConsistency:
         weight: lambda_s; the paper's is not known, the official code's is 1.
         threshold: opinions of a lower probability than this count 0.
         labelled: the domain whose true labels are taken in place of opinions, such as ``a``; None for none.
+        augmentation: makes what changes translations before f sees them; None for nothing.
 
     Attributes:
         weight: lambda_s; 0 where the term is left out.
@@ -46,6 +49,7 @@ class SemanticConsistency:
         weight: float,
         threshold: float = 0.0,
         labelled: str | None = None,
+        augmentation: Callable[[], Augmentation] | None = None,
     ) -> None:
         at_least(0, method, **{"semantic.threshold": threshold})
         if labelled is not None and labelled not in LETTERS:
@@ -53,6 +57,7 @@ class SemanticConsistency:
         self.weight = weight if path is not None else 0.0
         self.threshold = threshold
         self.labelled = labelled
+        self.augmentation = None if augmentation is None else augmentation()
         self.channels = dict(method.channels)
         self.classifier = None if path is None else Companion(path, "semantic_classifier", TeachesClasses)
 
@@ -100,6 +105,8 @@ class SemanticConsistency:
         }
 
     def _disagreement(self, batch: Batch, way: Direction, translation: Tensor) -> Tensor:
+        if self.augmentation is not None:
+            translation = self.augmentation(translation)
         logits = self.logits(translation, way.target)
         if way.source == self.labelled:
             return F.cross_entropy(logits, labels_of(batch, way.source))
@@ -121,6 +128,7 @@ class JointSemantics(SemanticConsistency):
         weight: as above.
         threshold: as above.
         labelled: the domain that f learns from.
+        augmentation: as above.
         classes: number of classes.
         network: makes f from channels and classes.
         optimizer: of f; None takes the method's.
@@ -134,6 +142,7 @@ class JointSemantics(SemanticConsistency):
         weight: float,
         threshold: float = 0.0,
         labelled: str = "a",
+        augmentation: Callable[[], Augmentation] | None = None,
         classes: int = 10,
         network: NetworkFactory = ConvClassifier,
         optimizer: OptimizerFactory | None = None,
@@ -144,7 +153,7 @@ class JointSemantics(SemanticConsistency):
                 f"semantic_classifier is {path!r}, but JointSemantics trains a classifier of its own.\n"
                 "Leave model.semantic_classifier out, or take model.semantic SemanticConsistency."
             )
-        super().__init__(method, path, weight, threshold, labelled)
+        super().__init__(method, path, weight, threshold, labelled, augmentation)
         at_least(1, method, **{"semantic.classes": classes})
         method.require_equal_channels("one classifier reads all", "Leave model.semantic out.")
         self.weight = weight
