@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 import crossdomain
 from crossdomain import serialization
+from crossdomain.augmentation import RandomAffine
 from crossdomain.companions import DomainClassifier
 from crossdomain.datamodules import Digits
 from crossdomain.domains import BOTH
@@ -64,6 +65,20 @@ def test_true_labels_stand_in_for_opinions_of_their_domain_alone(classifier, see
     torch.testing.assert_close(terms["semantic_a"], F.cross_entropy(judge.network(out["fake_a"]), opinion))
     with pytest.raises(ValueError, match="no labels of domain a"):
         method.semantic.terms(BOTH, {d: batch[d] for d in "ab"}, out)
+
+
+def test_the_classifier_sees_translations_augmented_and_images_as_they_are(classifier, seen):
+    judge, path = classifier
+    batch, out = seen
+    semantic = partial(SemanticConsistency, augmentation=RandomAffine)
+    method = METHODS["CycleGAN"](semantic_classifier=path, semantic=semantic)
+    torch.manual_seed(1)
+    terms = method.semantic.terms(BOTH, batch, out)
+    torch.manual_seed(1)
+    for source, target in ("ab", "ba"):
+        opinion = judge.network(batch[source]).argmax(1)
+        expected = F.cross_entropy(judge.network(RandomAffine()(out[f"fake_{target}"])), opinion)
+        torch.testing.assert_close(terms[f"semantic_{target}"], expected)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -26,9 +26,9 @@ class SemanticConsistency:
 
         lambda_s (CE(f(a2b(a)), argmax f(a)) + CE(f(b2a(b)), argmax f(b)))
 
-    where each CE is a mean over the batch. Changes help where f is wrong or can be deceived: opinions that f is not sure
-    of do not count; of images whose labels are known those stand in for opinions, as in the paper's official code; and
-    f sees translations augmented, so that a pattern that deceives f alone, and only at its place, is of no use.
+    where each CE is a mean over the batch. Three changes help where f is wrong or can be deceived: opinions that f is
+    not sure of do not count; of images whose labels are known those stand in for opinions, as in the paper's official
+    code; and f sees translations augmented, so that a pattern that deceives f in one place alone is of no use.
 
     Args:
         method: the method whose translations these are.
