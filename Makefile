@@ -10,11 +10,11 @@ EXTRAS ?= test
 
 .PHONY: run adapt compare checkpoints cards images test lint board clean
 
-run: $(VENV)/.installed  ## train AlignFlow and three classifiers on Digits, print the adaptation table
-	$(BIN)/crossdomain adapt --config zoo/alignflow.yaml --seed $(SEED)
+run: $(VENV)/.installed  ## train AlignFlow and seven classifiers on Digits, print the adaptation table
+	$(BIN)/crossdomain adapt --config zoo/alignflow.yaml --seeds $(SEED)
 
 adapt: $(VENV)/.installed  ## the same from SOURCE to TARGET (mnist, usps, svhn) by METHOD, with semantic consistency
-	$(BIN)/crossdomain adapt --config zoo/$(METHOD)_$(SOURCE)_$(TARGET).yaml --semantic --seed $(SEED)
+	$(BIN)/crossdomain adapt --config zoo/$(METHOD)_$(SOURCE)_$(TARGET).yaml --semantic --seeds $(SEED)
 
 compare: $(VENV)/.installed  ## every member of the zoo that fits, side by side, on digits and on ToyFacades
 	$(BIN)/crossdomain compare --data Digits --logs runs/compare/digits
