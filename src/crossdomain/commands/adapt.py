@@ -15,6 +15,7 @@ from crossdomain import hub, serialization
 from crossdomain.callbacks import RoundCheckpoint
 from crossdomain.capabilities import Encodes
 from crossdomain.checks import can_write
+from crossdomain.commands.errors import find_class
 from crossdomain.commands.lightning import ZooCLI, run
 from crossdomain.datamodules import DomainData, DrawSampler, make_loader
 from crossdomain.domains import domains_in
@@ -173,11 +174,11 @@ class _Trainings:
         print(f"{count} seed {self.seed}: {name} (lightning fit --config {Path(recipe).stem})", file=sys.stderr)
         return saved_by(run(["fit", "--config", recipe, "--seed_everything", str(self.seed), *options]))
 
-    def row(self, row: str, *options: str, method: str = "") -> None:
-        """Train and test the classifier of a row, unless there is no recipe for it."""
-        if row not in self.recipes:
+    def row(self, row: str, *options: str, method: str = "", recipe: str = "") -> None:
+        """Train and test the classifier of a row, by ``recipe`` or that of the row; without one there is no row."""
+        recipe = recipe or self.recipes.get(row, "")
+        if not recipe:
             return
-        recipe = self.recipes[row]
         labels = () if row in BOUND else self.labels
         checkpoint = self.checkpoints[row] = self.train(row, recipe, *options, *labels)
         metrics, data = measure(recipe, checkpoint, *options)
@@ -189,26 +190,39 @@ class _Trainings:
         """The option that lets a classifier start where that of a row ended."""
         return ("--model.start_from", str(self.checkpoints[row])) if row in self.checkpoints else ()
 
-    def method(self, recipe: str, *options: str) -> Path:
-        """Train a method, and the classifiers that learn from its translations."""
+    def method(self, recipe: str, guide: str | None, *options: str) -> None:
+        """Train a method and the classifiers that learn from its translations, or one that classifies by itself."""
         name = Path(recipe).stem
-        checkpoint = self.train(name, recipe, *options, *self.labels)
+        if _takes(recipe, "start_from"):
+            self.row("adapted", *self.start("source only"), *options, method=name, recipe=recipe)
+            return
+        guided: tuple[str, ...] = ()
+        if guide is not None:
+            guided = ("--model.semantic_classifier", str(self.checkpoints[guide]))
+        checkpoint = self.checkpoints[recipe] = self.train(name, recipe, *guided, *options, *self.labels)
         self.table.checkpoints.setdefault(name, []).append(checkpoint)
-        translator = ("--model.translator", str(checkpoint))
-        self.row("adapted", *translator, method=name)
-        start = (*translator, *self.start("adapted"))
-        self.row("adapted + feature stage", *start, method=name)
-        self.row("adapted + self-training", "--model.train_on", "a2b", *start, method=name)
-        return checkpoint
+        options = (*options, "--model.translator", str(checkpoint))
+        self.row("adapted", *options, method=name)
+        options = (*options, *self.start("adapted"))
+        self.row("adapted + feature stage", *options, method=name)
+        self.row("adapted + self-training", *options, "--model.train_on", "a2b", method=name)
 
-    def test(self, recipe: str, checkpoint: Path) -> None:
+    def test(self, recipe: str) -> None:
         """What a method's translations are like; classifiers that were trained on either domain's labels judge them."""
         judges = {"judge_a": "source only", "judge_b": "target only"}
         options = [(f"--trainer.callbacks.{judge}", str(self.checkpoints[row])) for judge, row in judges.items()]
-        metrics, _ = measure(recipe, checkpoint, "--trainer.callbacks", "Evaluation", *chain(*options))
+        evaluation = ("--trainer.callbacks", "Evaluation", *chain(*options))
+        metrics, _ = measure(recipe, self.checkpoints[recipe], *evaluation)
         for tag in SHOWN:
             if tag in metrics:
                 self.table.metrics.setdefault((Path(recipe).stem, tag), []).append(metrics[tag])
+
+
+def _takes(recipe: str, option: str) -> bool:
+    """Whether the class of a recipe's method has an option."""
+    model = hub.read_recipe(recipe).get("model")
+    cls = find_class(str(model.get("class_path") if isinstance(model, dict) else model))
+    return cls is not None and option in serialization.parameters(cls)
 
 
 def adapt(
@@ -221,8 +235,9 @@ def adapt(
 
     The rows, where the zoo has recipes for them: a classifier of the source as it is, with augmented images, and
     trained further by itself on the target's images; of each method a classifier of translations, the same after
-    ADDA's feature stage, and after self-training; the bound, a classifier of the target. The target's labels are handed
-    out to the bound alone; to the others in the test.
+    ADDA's feature stage, and after self-training; the bound, a classifier of the target. A method that classifies by
+    itself starts at the first and has one row, "adapted". The target's labels are handed out to the bound alone; to the
+    others in the test.
 
     Args:
         recipes: paths of the methods' recipes, ``<method>.yaml`` or ``<method>_<data>.yaml``, all on the same data; the
@@ -250,9 +265,9 @@ def adapt(
             )
     table = AdaptationTable(tuple(seeds))
     shared = [row for row in of_rows if row not in ADAPTED]
-    total = len(shared) + len(recipes) * (1 + len(of_rows) - len(shared))
+    trainings_of = {recipe: 1 if _takes(recipe, "start_from") else 1 + len(of_rows) - len(shared) for recipe in recipes}
     for seed in seeds:
-        trainings = _Trainings(table, of_rows, seed, total)
+        trainings = _Trainings(table, of_rows, seed, len(shared) + sum(trainings_of.values()))
         trainings.row("source only")
         trainings.row("+ augmentation")
         trainings.row("self-trained", *trainings.start("+ augmentation"))
@@ -260,11 +275,12 @@ def adapt(
         if match_frequencies:
             found = class_frequencies(of_rows["self-trained"], trainings.checkpoints["self-trained"])
             options += ["--data.frequencies_a", str(found)]
-        guided = [] if semantic is None else ["--model.semantic_classifier", str(trainings.checkpoints[semantic])]
-        methods = {recipe: trainings.method(recipe, *guided, *options) for recipe in recipes}
+        for recipe in recipes:
+            trainings.method(recipe, semantic, *options)
         trainings.row("target only")
-        for recipe, checkpoint in methods.items():
-            trainings.test(recipe, checkpoint)
+        for recipe in recipes:
+            if recipe in trainings.checkpoints:
+                trainings.test(recipe)
     table.accuracy[("", "target only")] = table.accuracy.pop(("", "target only"))  # the last row
     return table
 
