@@ -40,7 +40,10 @@ from crossdomain.evaluation import Evaluation
 from crossdomain.moved import current
 from crossdomain.precision import device_of, native_precision
 
-CHECKPOINT_KEYS = ("ckpt_path", "translator", "semantic_classifier", "judge_a", "judge_b", "segmenter", "predictor")
+CHECKPOINT_KEYS = (
+    *("ckpt_path", "start_from", "translator", "semantic_classifier"),
+    *("judge_a", "judge_b", "segmenter", "predictor"),
+)
 KEYWORDS = ("best", "last", "hpc", "registry")  # what Lightning itself understands in place of a path
 
 

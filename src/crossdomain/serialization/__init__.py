@@ -14,7 +14,7 @@ from crossdomain.serialization.names import class_path, resolve
 from crossdomain.serialization.plain import complete, complete_arguments, parameters, to_plain
 from crossdomain.serialization.random_state import kept_randomness, random_state, set_random_state
 from crossdomain.serialization.reading import arguments, load, read, read_plain, rebuild
-from crossdomain.serialization.transfer import Transfer, transfer
+from crossdomain.serialization.transfer import Transfer, take_network, transfer
 from crossdomain.serialization.writing import FORMAT, export, header, write, write_plain
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
@@ -38,6 +38,7 @@ __all__ = [
     "rebuild",
     "resolve",
     "set_random_state",
+    "take_network",
     "to_plain",
     "transfer",
     "write",

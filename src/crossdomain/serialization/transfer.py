@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
+
+from crossdomain.serialization.reading import read
 
 
 @dataclass(frozen=True)
@@ -73,3 +77,32 @@ def transfer(checkpoint: Mapping[str, Any], method: Any) -> Transfer:
         unexpected=tuple(name for name in theirs if name not in mine),
         reshaped={name: (mine[name].shape, theirs[name].shape) for name in common if name not in fitting},
     )
+
+
+def take_network(path: str | os.PathLike[str], option: str, network: nn.Module, name: str = "network") -> None:
+    """Load all weights of one network of a checkpoint into another network of the same layers.
+
+    Args:
+        path: the checkpoint.
+        option: whose value that is, for messages.
+        network: what takes the weights.
+        name: what the network is called in the checkpoint; ``network`` is what a classifier classifies by.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: it cannot be read, or its network is none of the same layers; names the first weight that differs.
+    """
+    checkpoint = read(path)
+    known, prefix = checkpoint["state_dict"], f"{name}."
+    theirs = {key.removeprefix(prefix): value for key, value in known.items() if key.startswith(prefix)}
+    mine = network.state_dict()
+    shapes = [{key: tuple(value.shape) for key, value in weights.items()} for weights in (mine, theirs)]
+    if shapes[0] != shapes[1]:
+        differing = next(key for key in {**mine, **theirs} if shapes[0].get(key) != shapes[1].get(key))
+        here, there = (str(found.get(differing, "absent")) for found in shapes)
+        raise ValueError(
+            f"{option} is {str(path)!r}, a {checkpoint['crossdomain']['method']} whose weights do not fit the "
+            f"{type(network).__name__} here:\n{prefix}{differing} is {there} there, {here} here.\n"
+            f"Give model.{name}, channels and classes as the checkpoint has them, or another checkpoint."
+        )
+    network.load_state_dict(theirs)
