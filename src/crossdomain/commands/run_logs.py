@@ -18,6 +18,7 @@ NOISE = (
     ".*not supported by the model summary.*",
     ".*overridden `on_after_batch_transfer`.*",
     ".*isinstance.treespec, LeafSpec.*",
+    "Found .* in eval mode at the start of training",  # the command makes a method anew: what is so then, is so meant
 )
 # What Lightning says that is advertising, says nothing, or is said better by PlayerSummary or the line of precision.
 CHATTY = ("utilities.rank_zero", "accelerators.cuda", "trainer.connectors.checkpoint_connector")

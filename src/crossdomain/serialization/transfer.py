@@ -101,7 +101,7 @@ def take_network(path: str | os.PathLike[str], option: str, network: nn.Module, 
         differing = next(key for key in {**mine, **theirs} if shapes[0].get(key) != shapes[1].get(key))
         here, there = (str(found.get(differing, "absent")) for found in shapes)
         raise ValueError(
-            f"{option} is {str(path)!r}, a {checkpoint['crossdomain']['method']} whose weights do not fit the "
+            f"{option} is {str(path)!r}, whose {checkpoint['crossdomain']['method']} does not fit the "
             f"{type(network).__name__} here:\n{prefix}{differing} is {there} there, {here} here.\n"
             f"Give model.{name}, channels and classes as the checkpoint has them, or another checkpoint."
         )
