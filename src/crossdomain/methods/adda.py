@@ -137,13 +137,16 @@ class ADDA(Method):
 
     def encoder_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """Let the critic take the target for the source; 0 on batches where f_T does not move."""
-        judged = out["logits"][out["answers"] == TARGET]
+        judged = out["logits"][-len(batch["b"]) :]
         fooled = F.cross_entropy(judged, torch.full((len(judged),), SOURCE, device=judged.device))
         if self.critic_accuracy == 0:
             return {"adversarial": fooled}
         # Optimizers with momentum move by a gradient of 0, too, so what there was is put back after their step. It is
         # decided without waiting for the device.
-        self._moves = _accuracy(out) > self.critic_accuracy
+        accuracy = _accuracy(out)
+        if self._trainer is not None:  # all processes move, or none
+            accuracy = self.trainer.strategy.reduce(accuracy, reduce_op="mean")
+        self._moves = accuracy > self.critic_accuracy
         self._before = [parameter.detach().clone() for parameter in self.network.parameters()]
         return {"adversarial": fooled * self._moves}
 
@@ -162,10 +165,8 @@ class ADDA(Method):
 
     def measures(self, batch: Batch, out: dict[str, Any]) -> Terms:
         """How often the critic is right before it moves, and whether f_T moves where that depends on it."""
-        accuracy = _accuracy(out)
-        if self.critic_accuracy == 0:
-            return {"critic_accuracy": accuracy}
-        return {"critic_accuracy": accuracy, "encoder_moves": (accuracy > self.critic_accuracy).float()}
+        gated = {"encoder_moves": self._moves.float()} if self.critic_accuracy > 0 else {}
+        return {"critic_accuracy": _accuracy(out), **gated}
 
     @torch.no_grad()
     def classify(self, images: Tensor, domain: str = "b") -> Tensor:
