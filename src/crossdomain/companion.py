@@ -58,12 +58,16 @@ class Companion:
             FileNotFoundError: there is no such checkpoint.
             ValueError: it cannot be read, or its network is another one.
         """
-        theirs, mine = self.on().answering.state_dict(), network.state_dict()
-        if {k: v.shape for k, v in theirs.items()} != {k: v.shape for k, v in mine.items()}:
-            sizes = (sum(value.numel() for value in weights.values()) for weights in (theirs, mine))
+        found = self.on()
+        theirs, mine = found.answering.state_dict(), network.state_dict()
+        shapes = [{key: tuple(value.shape) for key, value in weights.items()} for weights in (mine, theirs)]
+        if shapes[0] != shapes[1]:
+            differing = next(key for key in {**mine, **theirs} if shapes[0].get(key) != shapes[1].get(key))
+            here, there = (str(known.get(differing, "absent")) for known in shapes)
             raise ValueError(
-                f"{self.option} is {str(self.path)!r}, whose network has {next(sizes):,} numbers, this one "
-                f"{next(sizes):,}, or others.\nGive model.network as it is there."
+                f"{self.option} is {str(self.path)!r}, whose {type(found).__name__} does not fit the "
+                f"{type(network).__name__} here:\n{differing} is {there} there, {here} here.\n"
+                "Give model.network, channels and classes as the checkpoint has them, or another checkpoint."
             )
         network.load_state_dict(theirs)
         self._method = None

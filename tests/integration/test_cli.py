@@ -33,7 +33,17 @@ QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--t
 ROWS = ("source", "augmented", "selftrained", "adapted", "target")
 CLASSIFIERS = {f"classifier_{row}" for row in ROWS}
 LRMF = {"lrmf", "lrmf_gaussians", "lrmf_digits"}
-OWN_DATA = {"alignflow", "cyclegan", "discogan", "distancegan", "flowgan", "pix2pix", *LRMF, *CLASSIFIERS}  # embedded
+OWN_DATA = {
+    "adda",
+    "alignflow",
+    "cyclegan",
+    "discogan",
+    "distancegan",
+    "flowgan",
+    "pix2pix",
+    *LRMF,
+    *CLASSIFIERS,
+}  # embedded
 # Full networks at full size take half a minute each.
 SLIM = {
     "alignflow": ["--model.flow.width", "4", "--model.flow.blocks", "1"],
@@ -82,6 +92,10 @@ def test_every_recipe_trains(recipe, small_data):
         translator = "lrmf_embeddings" if data.endswith("embeddings") else f"cyclegan_{pair[0]}"
         lightning("fit", "--config", translator, *options, *QUICK)
         options += ["--model.translator", str(latest(translator))]
+    if method == "adda":
+        source = recipe.replace("adda", "classifier_source")
+        lightning("fit", "--config", source, *options, *QUICK)
+        options += ["--model.start_from", str(latest(source))]
     lightning("fit", "--config", f"zoo/{recipe}.yaml", *options, *QUICK)
     assert latest(recipe).parents[1].joinpath("config.yaml").is_file()
     checkpoint = serialization.read(latest(recipe))

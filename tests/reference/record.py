@@ -25,6 +25,7 @@ from crossdomain.companions import AttributePredictor, DomainClassifier, DomainS
 from crossdomain.densities import FlowDensity, GaussianDensity, MixtureDensity
 from crossdomain.evaluation import Evaluation
 from crossdomain.methods import (
+    ADDA,
     LRMF,
     MUNIT,
     RIFT,
@@ -227,6 +228,16 @@ def cases(folder: Path) -> dict[str, tuple[str, Any]]:
                 generator=partial(networks.MUNITGenerator, width=2, blocks=1, halvings=1, style_halvings=2, hidden=4),
                 critic=partial(networks.MUNITCritic, width=2, layers=1, scales=1),
                 cycle_weight=1.0,
+            ),
+        ),
+        "adda": (
+            "digits",
+            lambda: ADDA(
+                1,
+                1,
+                network=partial(networks.ConvClassifier, width=2),
+                critic=partial(networks.VectorNetwork, width=4),
+                start_from=classifier,
             ),
         ),
         "random": ("shapes", lambda: RandomTranslation(3, 3, image_size=16, memory=4)),

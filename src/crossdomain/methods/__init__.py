@@ -1,5 +1,6 @@
 """The methods of the zoo, one LightningModule a file."""
 
+from crossdomain.methods.adda import ADDA
 from crossdomain.methods.alignflow import AlignFlow
 from crossdomain.methods.bicyclegan import BiCycleGAN
 from crossdomain.methods.cyclegan import CycleGAN
@@ -13,6 +14,7 @@ from crossdomain.methods.random_translation import RandomTranslation
 from crossdomain.methods.rift import RIFT
 
 __all__ = [
+    "ADDA",
     "LRMF",
     "MUNIT",
     "RIFT",

@@ -4,7 +4,7 @@ Generators and encoders with a latent vector are made with its length as well.
 A network that needs images whose sides are multiples of some number says so in its attribute ``total_stride``.
 """
 
-from crossdomain.networks.classifiers import ConvClassifier, StridedClassifier, TimmClassifier
+from crossdomain.networks.classifiers import ConvClassifier, LeNet, StridedClassifier, TimmClassifier
 from crossdomain.networks.critics import (
     CriticPyramid,
     MultiScaleCritic,
@@ -23,7 +23,7 @@ from crossdomain.networks.norms import Norm, make_norm, normalize_spectrally
 from crossdomain.networks.resnet import ResidualBlock, ResNetGenerator, StyledResNetGenerator
 from crossdomain.networks.segmenters import TimmSegmenter
 from crossdomain.networks.unet import UNetGenerator
-from crossdomain.networks.vector import VectorNetwork
+from crossdomain.networks.vector import VectorNetwork, score_critic
 
 __all__ = [
     "ConvClassifier",
@@ -33,6 +33,7 @@ __all__ = [
     "DiscoCritic",
     "DiscoGenerator",
     "LatentUNetGenerator",
+    "LeNet",
     "MUNITCritic",
     "MUNITGenerator",
     "MultiScaleCritic",
@@ -55,4 +56,5 @@ __all__ = [
     "initialize_xavier",
     "make_norm",
     "normalize_spectrally",
+    "score_critic",
 ]

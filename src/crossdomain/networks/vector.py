@@ -1,4 +1,4 @@
-"""The network for vectors: a classifier, or a critic."""
+"""Networks for vectors: a classifier, or a critic."""
 
 from __future__ import annotations
 
@@ -32,3 +32,8 @@ class VectorNetwork(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels) to (N, out_channels)."""
         return super().forward(x)
+
+
+def score_critic(in_channels: int, out_channels: int) -> VectorNetwork:
+    """ADDA's critic of class scores: two hidden layers of 500 units, 257,002 parameters from 10 scores to 2."""
+    return VectorNetwork(in_channels, out_channels, width=500)
