@@ -180,3 +180,10 @@ def test_networks_of_the_paper():
     assert network.total_stride == 4
     sides = [logits.shape[2:] for logits in MUNITCritic(3, 1, width=2)(torch.zeros(1, 3, 256, 256))]
     assert sides == [(16, 16), (8, 8), (4, 4)]
+
+
+def test_instance_norm_hides_brightness_and_contrast_from_the_code():
+    x = (2 * torch.rand(2, 1, 16, 16) - 1).double()
+    hidden, seen = (UNITGenerator(1, 1, width=4, blocks=1, norm=norm).double() for norm in ("instance", "none"))
+    torch.testing.assert_close(hidden.encode(0.5 * x + 0.2), hidden.encode(x), rtol=1e-3, atol=1e-3)
+    assert (seen.encode(0.5 * x + 0.2) - seen.encode(x)).abs().max() > 0.05
