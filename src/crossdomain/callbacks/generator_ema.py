@@ -68,10 +68,12 @@ class GeneratorEMA(Callback):
         """Save the average as the method's weights, and the weights that are trained beside it."""
         if not self._average:
             return
-        names = {p.data_ptr(): name for name, p in pl_module.named_parameters()}
-        checkpoint["generator_ema"] = [weight.clone() for weight in self._weights(pl_module)]
-        for weight, average in zip(self._weights(pl_module), self._average, strict=True):
-            checkpoint["state_dict"][names[weight.data_ptr()]] = average.clone()
+        weights = self._weights(pl_module)
+        checkpoint["generator_ema"] = [weight.clone() for weight in weights]
+        averages = dict(zip((weight.data_ptr() for weight in weights), self._average, strict=True))
+        for name, parameter in pl_module.named_parameters(remove_duplicate=False):  # networks may share some
+            if parameter.data_ptr() in averages:
+                checkpoint["state_dict"][name] = averages[parameter.data_ptr()].clone()
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Take the weights that were trained."""

@@ -12,12 +12,14 @@ from crossdomain.methods.munit import MUNIT
 from crossdomain.methods.pix2pix import Pix2Pix
 from crossdomain.methods.random_translation import RandomTranslation
 from crossdomain.methods.rift import RIFT
+from crossdomain.methods.unit import UNIT
 
 __all__ = [
     "ADDA",
     "LRMF",
     "MUNIT",
     "RIFT",
+    "UNIT",
     "AlignFlow",
     "BiCycleGAN",
     "CycleGAN",

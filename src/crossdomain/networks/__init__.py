@@ -23,6 +23,7 @@ from crossdomain.networks.norms import Norm, make_norm, normalize_spectrally
 from crossdomain.networks.resnet import ResidualBlock, ResNetGenerator, StyledResNetGenerator
 from crossdomain.networks.segmenters import TimmSegmenter
 from crossdomain.networks.unet import UNetGenerator
+from crossdomain.networks.unit import UNITGenerator
 from crossdomain.networks.vector import VectorNetwork, score_critic
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "StyledResNetGenerator",
     "TimmClassifier",
     "TimmSegmenter",
+    "UNITGenerator",
     "UNetGenerator",
     "VectorNetwork",
     "affine_patch_critic",

@@ -18,6 +18,38 @@ def _conv(seen: int, made: int, kernel: int, stride: int = 1, norm: Norm = "none
     return [pad, nn.Conv2d(seen, made, kernel, stride), make_norm(norm, made), nn.ReLU(inplace=True)]
 
 
+def content_encoder(channels: int, width: int, blocks: int, halvings: int, norm: Norm = "instance") -> nn.Sequential:
+    """What MUNIT and UNIT encode images with: (N, channels, H, W) to (N, c, h, w).
+
+    A 7x7 convolution, 4x4 convolutions of stride 2, and residual blocks, the last modules of all.
+
+    Args:
+        channels: of the images.
+        width: w, channels after the first convolution; c is w times 2 to the ``halvings``.
+        blocks: residual blocks.
+        halvings: how often h and w are smaller than H and W.
+        norm: after each convolution.
+    """
+    widths = [width * 2**n for n in range(halvings + 1)]
+    layers = _conv(channels, width, 7, norm=norm)
+    for c in widths[:-1]:
+        layers += _conv(c, 2 * c, 4, stride=2, norm=norm)
+    return nn.Sequential(*layers, *(ResidualBlock(widths[-1], norm) for _ in range(blocks)))
+
+
+def enlargement(channels: int, width: int, halvings: int) -> nn.Sequential:
+    """The way back from the code's size: (N, c, h, w) to images (N, channels, H, W) in [-1, 1].
+
+    Nearest neighbours, 5x5 convolutions and layer norm, and a 7x7 convolution at the end. Arguments are those of
+    :func:`content_encoder`.
+    """
+    layers: list[nn.Module] = []
+    for c in (width * 2**n for n in range(halvings, 0, -1)):
+        layers += [nn.Upsample(scale_factor=2), nn.ReflectionPad2d(2), nn.Conv2d(c, c // 2, 5)]
+        layers += [nn.GroupNorm(1, c // 2), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(width, channels, 7), nn.Tanh())
+
+
 class _AdaptiveBlock(nn.Module):
     """:class:`ResidualBlock` whose instance norms are given their shifts and scales."""
 
@@ -67,11 +99,8 @@ class MUNITGenerator(nn.Module):
         at_least(1, self, latent=latent, width=width, blocks=blocks, hidden=hidden)
         at_least(0, self, halvings=halvings, style_halvings=style_halvings)
         self.total_stride = 2**halvings
-        widths = [width * 2**n for n in range(halvings + 1)]
-        layers = _conv(channels, width, 7, norm="instance")
-        for c in widths[:-1]:
-            layers += _conv(c, 2 * c, 4, stride=2, norm="instance")
-        self.content_encoder = nn.Sequential(*layers, *(ResidualBlock(widths[-1]) for _ in range(blocks)))
+        widest = width * 2**halvings
+        self.content_encoder = content_encoder(channels, width, blocks, halvings)
 
         layers, c = _conv(channels, width, 7), width
         for n in range(style_halvings):
@@ -84,16 +113,11 @@ class MUNITGenerator(nn.Module):
             nn.ReLU(inplace=True),
             nn.Linear(hidden, hidden),
             nn.ReLU(inplace=True),
-            nn.Linear(hidden, blocks * 4 * widths[-1]),
-            nn.Unflatten(1, (blocks, 4, widths[-1])),
+            nn.Linear(hidden, blocks * 4 * widest),
+            nn.Unflatten(1, (blocks, 4, widest)),
         )
-        self.blocks = nn.ModuleList(_AdaptiveBlock(widths[-1]) for _ in range(blocks))
-        layers = []
-        for c in widths[:0:-1]:
-            conv = nn.Conv2d(c, c // 2, 5)
-            layers += [nn.Upsample(scale_factor=2), nn.ReflectionPad2d(2), conv]
-            layers += [nn.GroupNorm(1, c // 2), nn.ReLU(inplace=True)]
-        self.enlarge = nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(width, channels, 7), nn.Tanh())
+        self.blocks = nn.ModuleList(_AdaptiveBlock(widest) for _ in range(blocks))
+        self.enlarge = enlargement(channels, width, halvings)
         initialize_kaiming(self)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
