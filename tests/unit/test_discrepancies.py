@@ -85,10 +85,10 @@ def test_unbiased_mmd_of_two_gaussians_is_the_formulas():
     formula = 2 * s / math.sqrt(s**2 + 2) * (1 - math.exp(-(mu**2) / (2 * (s**2 + 2))))
     assert formula == pytest.approx(0.1773, abs=5e-5)
     found = torch.stack([
-        mmd_squared(draws(400, 1, seed=2 * i), draws(400, 1, seed=2 * i + 1) + mu, (s**2,)) for i in range(60)
+        mmd_squared(draws(400, 1, seed=2 * i), draws(400, 1, seed=2 * i + 1) + mu, (s**2,)) for i in range(40)
     ])  # fmt: skip
     assert abs(found.mean() - formula) < 3 * found.std() / math.sqrt(len(found))
-    assert found.std() / math.sqrt(len(found)) < 0.004  # so that the line above could fail
+    assert found.std() / math.sqrt(len(found)) < 0.006  # so that the line above could fail
 
 
 def test_of_equal_distributions_the_unbiased_mean_is_zero_and_the_biased_one_positive():
@@ -199,7 +199,7 @@ ALL = {
     "linear": MMD("linear"),
     "emd": EMD(),
     "emd of squares": EMD(2),
-    "sinkhorn": Sinkhorn(0.2),
+    "sinkhorn": Sinkhorn(1.0),
 }
 
 
@@ -207,7 +207,7 @@ ALL = {
 def test_gradients_are_those_of_finite_differences(name):
     x, y = clouds(12)
     if name == "sinkhorn":
-        scale = 0.2 * squared_distances(x, y).mean().item()
+        scale = squared_distances(x, y).mean().item()
 
     def value(points):
         if name == "sinkhorn":  # the scale is taken without gradient, and so are the kernels'
