@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .base import DomainData
+from .clutter import clutter
 from .loading import DomainImages, fields_of
 
 # How many of the 1,797 digits go where. The two domains and the three splits share none.
@@ -126,6 +127,10 @@ class Digits(DomainData):
     are labelled. No digit appears in both domains or in two splits: a has 620 / 100 / 80 images in train / val /
     test, b has 540 / 97 / 360. The split is fixed, whatever ``seed`` is.
 
+    ``cluttered`` digits have colours, neighbours and noise (:func:`~.clutter.clutter`), as house numbers do; which ones
+    is no matter of the digit, so that only ``truth_b2a``, the plain digit, is known. They have 3 channels, and so have
+    those of domain a, all alike, since flows and semantic consistency want as many in both.
+
     Being embedded, it reads nothing from ``root`` and has nothing to ``download``.
 
     Args:
@@ -134,7 +139,7 @@ class Digits(DomainData):
         batch_size: images of each domain in a batch, in every process.
         num_workers: processes that load.
         image_size: height and width; images are rendered at 16 px and resized when it differs.
-        channels: 1, or 3 with all channels alike.
+        channels: 1, or 3 with all channels alike; 1 when left out, and 3, the only choice, where b is ``cluttered``.
         seed: decides the order of training images.
         a: what domain a shows.
         b: what domain b shows.
@@ -153,25 +158,28 @@ class Digits(DomainData):
         batch_size: int = 64,
         num_workers: int = 0,
         image_size: int = 16,
-        channels: int = 1,
+        channels: int | None = None,
         seed: int = 0,
         a: Literal["handwritten", "printed"] = "handwritten",
-        b: Literal["photocopies", "inverted"] = "photocopies",
+        b: Literal["photocopies", "inverted", "cluttered"] = "photocopies",
         labelled: list[str] | None = None,
         frequencies_a: list[float] | None = None,
     ) -> None:
         super().__init__(root, download, batch_size, num_workers, image_size, seed)
         self.labelled, self.frequencies_a = labelled, frequencies_a
-        if a not in ("handwritten", "printed") or b not in ("photocopies", "inverted"):
+        if a not in ("handwritten", "printed") or b not in ("photocopies", "inverted", "cluttered"):
             raise ValueError(
-                f"data.a is {a!r} and data.b is {b!r}; a is handwritten or printed, b is photocopies or inverted."
+                f"data.a is {a!r} and data.b is {b!r}; a is handwritten or printed, b is photocopies, inverted or "
+                "cluttered."
             )
-        self.printed = a == "printed"
+        self.printed, self.cluttered = a == "printed", b == "cluttered"
         self.degrade = photocopy if b == "photocopies" else invert
         self.domains = ("printed digits" if self.printed else "digits", b)
-        if channels not in (1, 3):
+        if channels not in (None, 1, 3):
             raise ValueError(f"data.channels is {channels}, but Digits come with 1 (grey) or 3 (RGB) channels.")
-        self.channels = channels
+        if self.cluttered and channels == 1:
+            raise ValueError("data.channels is 1, but cluttered digits have colours.\nLeave it out, or set it to 3.")
+        self.channels = channels or (3 if self.cluttered else 1)
 
     def split(self, name: str) -> DomainImages:
         """Render one split."""
@@ -183,7 +191,12 @@ class Digits(DomainData):
             originals, classes = ink[indices], labels[indices]
             if domain == "a" and self.printed:
                 originals, classes = print_digits(name)
-            images = {"a": originals, "b": self.degrade(originals)}
+            if self.cluttered:
+                images = {"a": originals}
+                if domain == "b":
+                    images["b"] = clutter(originals, indices.tolist())
+            else:
+                images = {"a": originals, "b": self.degrade(originals)}
             if name == "train" or self.printed:  # the other domain's is a secret, or not known
                 images = {domain: images[domain]}
             stored = {key: to_pixels(values, self.image_size, self.channels) for key, values in images.items()}

@@ -28,9 +28,17 @@ def _parts(thing):
     return (thing, {}) if isinstance(thing, str) else (thing["class_path"], thing.get("init_args", {}))
 
 
+def default_recipe(name):
+    """The recipe that is named like a method, or the first of it where its recipes are named by what it is given."""
+    if name.lower() in (known := recipes.list_recipes()):
+        return recipes.read_recipe(recipes.find_recipe(name.lower()))
+    read = (recipes.read_recipe(recipes.find_recipe(recipe)) for recipe in known)
+    return next(recipe for recipe in read if _parts(recipe["model"])[0] == name)
+
+
 def of_recipe(name):
     """Data and method of the default recipe of a method that has no small case of its own."""
-    recipe = recipes.read_recipe(recipes.find_recipe(name.lower()))
+    recipe = default_recipe(name)
     (kind, options), (_, own) = (_parts(recipe[key]) for key in ("data", "model"))
     data = partial(getattr(datamodules, kind.rpartition(".")[2]), **options)
     cls = getattr(methods, name)

@@ -9,6 +9,7 @@ import torch
 from torchvision import datasets
 
 from crossdomain.datamodules import DigitDomains, DigitPair, Digits
+from crossdomain.datamodules.clutter import BRIGHTNESS, CONTRAST, clutter
 from crossdomain.datamodules.digit_domains import SIZES
 from crossdomain.datamodules.digits import handwritten, invert, photocopy
 
@@ -135,3 +136,59 @@ def test_five_real_and_embedded_kinds():
     assert [sum(len(batch[d]) for batch in batches if d in batch) for d in "abcde"] == [99, 99, 80, 10_000, 2_007]
     found = set().union(*map(truths, batches))
     assert found == {f"truth_{x}2{y}" for x, y in permutations("ab", 2)}
+
+
+# --- cluttered digits --------------------------------------------------------------------------------------------
+
+
+def test_clutter_depends_on_the_index_alone():
+    ink = handwritten([1797])[0][:6]
+    images = clutter(ink, [5, 6, 7, 5, 8, 9])
+    assert images.shape == (6, 3, 16, 16)
+    assert (images.min(), images.max()) >= (0, 0)
+    assert images.max() <= 1
+    assert torch.equal(images, clutter(ink, [5, 6, 7, 5, 8, 9]))
+    torch.manual_seed(3)
+    assert torch.equal(clutter(ink, [50, 6, 70, 80, 90, 100])[1], images[1])
+    # One index, so one ground, light and noise: what differs is ink, of the digits between the same neighbours.
+    differ = (images[0] != images[3]).any(0)
+    assert torch.equal(differ & ~(ink[0, 0] != ink[3, 0]), torch.zeros(16, 16, dtype=torch.bool))
+    assert differ.any()
+
+
+def test_clutter_has_colours_contrast_and_neighbours():
+    blank = torch.zeros(40, 1, 16, 16)
+    full = torch.ones(40, 1, 16, 16)
+    ground, colour = clutter(blank, range(40)), clutter(full, range(40))
+    weights = torch.tensor(BRIGHTNESS).float().view(3, 1, 1)
+    contrast = ((colour - ground).mean((2, 3), keepdim=True) * weights).sum((1, 2, 3))
+    assert contrast.abs().min() > 0.6 * CONTRAST  # some is lost where values are clamped
+    assert (contrast > 0).float().mean().item() == pytest.approx(0.5, abs=0.3)
+    assert (ground.mean((2, 3)).std(1) > 0.05).float().mean() > 0.8  # not grey
+    assert ground.std((2, 3)).min() > 0.02  # noise and light
+    bars = blank.clone()
+    bars[..., 3] = bars[..., 12] = 1.0  # ten pixels and more to the side, one of them still is in the picture
+    changed = (clutter(bars, range(40)) - ground).abs().amax((1, 2))
+    assert changed[:, [3, 12]].min() > 0.1
+    assert torch.equal(changed[:, 4:12], torch.zeros(40, 8))
+    left, right = (changed[:, columns].amax(1) > 0.1 for columns in (slice(0, 3), slice(13, 16)))
+    assert 30 <= left.sum() + right.sum() <= 65  # three of four places, without a gap of 13
+    assert 0 < (left & right).sum() < 40
+
+
+def test_cluttered_digits_are_those_of_photocopies_with_the_plain_one_as_truth():
+    data = Digits(b="cluttered")
+    assert data.spec()["channels"] == [3, 3]
+    assert data.domains == ("digits", "cluttered")
+    for split in ("train", "test"):
+        (fields_a, fields_b), (plain_a, plain_b) = data.split(split).fields, Digits().split(split).fields
+        assert torch.equal(fields_a["a"], plain_a["a"].expand(-1, 3, -1, -1))
+        assert torch.equal(fields_b["label_b"], plain_b["label_b"])
+        assert fields_b["b"].shape == (len(plain_b["b"]), 3, 16, 16)
+        assert truths(fields_a) == set()
+        assert truths(fields_b) == (set() if split == "train" else {"truth_b2a"})
+    assert torch.equal(fields_b["truth_b2a"], plain_b["truth_b2a"].expand(-1, 3, -1, -1))
+    assert Digits(b="cluttered", image_size=32).split("val").fields[1]["b"].shape == (97, 3, 32, 32)
+    assert truths(Digits(a="printed", b="cluttered").split("test").fields[1]) == set()
+    with pytest.raises(ValueError, match="cluttered digits have colours"):
+        Digits(b="cluttered", channels=1)

@@ -70,8 +70,10 @@ def test_true_labels_stand_in_for_opinions_of_their_domain_alone(classifier, see
 def test_the_classifier_sees_translations_augmented_and_images_as_they_are(classifier, seen):
     judge, path = classifier
     batch, out = seen
-    semantic = partial(SemanticConsistency, augmentation=RandomAffine)
-    method = METHODS["CycleGAN"](semantic_classifier=path, semantic=semantic)
+    method = METHODS["CycleGAN"](
+        semantic_classifier=path, semantic=partial(SemanticConsistency, augmentation=RandomAffine)
+    )
+    method.semantic.check()  # loading draws
     torch.manual_seed(1)
     terms = method.semantic.terms(BOTH, batch, out)
     torch.manual_seed(1)

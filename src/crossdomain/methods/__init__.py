@@ -6,6 +6,7 @@ from crossdomain.methods.bicyclegan import BiCycleGAN
 from crossdomain.methods.cyclegan import CycleGAN
 from crossdomain.methods.discogan import DiscoGAN
 from crossdomain.methods.distancegan import DistanceGAN
+from crossdomain.methods.distribution_matching import DistributionMatching
 from crossdomain.methods.flowgan import FlowGAN
 from crossdomain.methods.lrmf import LRMF
 from crossdomain.methods.munit import MUNIT
@@ -25,6 +26,7 @@ __all__ = [
     "CycleGAN",
     "DiscoGAN",
     "DistanceGAN",
+    "DistributionMatching",
     "FlowGAN",
     "Pix2Pix",
     "RandomTranslation",
