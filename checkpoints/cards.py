@@ -13,7 +13,7 @@ from typing import Any
 
 import crossdomain
 from crossdomain import hub
-from crossdomain.capabilities import Samples
+from crossdomain.capabilities import Classifies, Samples
 from crossdomain.headlines import SIDES, STEMS, headlines
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,8 +23,9 @@ BEGIN, END = "<!-- tables by checkpoints/cards.py -->", "<!-- end of tables -->"
 
 
 def pictures(name: str, sha256: str) -> dict[str, Path]:
-    """The files of a checkpoint's pictures: ``grid``, of inputs and outputs, and ``curves``, of the val split."""
-    return {kind: FOLDER / f"{name}-{sha256[:8]}-{kind}.png" for kind in ("grid", "curves")}
+    """The files of a checkpoint's pictures: ``curves``, of the val split, and ``grid``, inputs and outputs, if any."""
+    files = {kind: FOLDER / f"{name}-{sha256[:8]}-{kind}.png" for kind in ("grid", "curves")}
+    return {kind: file for kind, file in files.items() if kind == "curves" or file.exists()}
 
 
 def draw(name: str, sha256: str, logs: Path) -> None:
@@ -39,7 +40,9 @@ def draw(name: str, sha256: str, logs: Path) -> None:
     for old in FOLDER.glob(f"{name}-????????-*.png"):
         old.unlink()
     files = pictures(name, sha256)
-    files["grid"].write_bytes(events.Images("val/grid")[-1].encoded_image_string)
+    if "val/grid" in events.Tags()["images"]:  # classifiers make no pictures
+        grid = FOLDER / f"{name}-{sha256[:8]}-grid.png"
+        grid.write_bytes(events.Images("val/grid")[-1].encoded_image_string)
     measured = {tag.removeprefix("val/") for tag in events.Tags()["scalars"] if tag.startswith("val/")}
     stems = [stem for stem in STEMS if any(stem + side in measured for side in SIDES)][:3]
     figure = Figure(figsize=(4 * len(stems), 3), layout="constrained")
@@ -66,6 +69,8 @@ def _use(name: str, method: Any) -> list[str]:
         options = f", guide=images_{target}" if method.guide == "required" else options
         what = f"{spec.names[source]} {shape}, to {spec.names[target]}"
         lines.append(f'{target} = method.translate(images_{source}, "{direction}"{options})  # {what}')
+    if isinstance(method, Classifies):
+        lines.append('logits = method.classify(images, "b")  # (N, classes)')
     if isinstance(method, Samples):
         lines.append("samples = method.sample(8, seed=0)  # of each domain that it generates, a dict")
     for domain in method.densities:
@@ -85,11 +90,13 @@ def card(name: str) -> str:
     size, parameters = hub.find_checkpoint(name).stat().st_size / 1e6, sum(p.numel() for p in method.parameters())
     recipe = f"zoo/{entry['recipe']}.yaml"
     lines = [f"# {name}", "", hub.list_recipes()[entry["recipe"]]]
-    lines += ["", f"![Inputs and outputs]({files['grid'].name})", "", f"*The val split after {entry['budget']}.*"]
+    if "grid" in files:
+        lines += ["", f"![Inputs and outputs]({files['grid'].name})", "", f"*The val split after {entry['budget']}.*"]
     lines += ["", "## Use", "", *_use(name, method)]
     lines += ["", f"## Metrics on the {entry['split']} split of {entry['data']}", "", "| tag | value |", "|---|---|"]
     lines += [f"| `{tag}` | {value:.4g} |" for tag, value in entry["metrics"].items()]
-    lines += ["", f"    lightning test --config {recipe} --ckpt_path {name}", ""]
+    fit, test = (" ".join(["", entry.get(command, "")]).rstrip() for command in ("fit", "test"))
+    lines += ["", f"    lightning test --config {recipe} --ckpt_path {name}{test}", ""]
     lines += [
         "What the tags mean: [metrics](../metrics.md).",
         "",
@@ -109,7 +116,7 @@ def card(name: str) -> str:
         "licence of the data": entry["data_licence"],
     }
     lines += [f"| {key} | {value} |" for key, value in rows.items()]
-    lines += ["", f"Again: `lightning fit --config {recipe} --seed_everything {entry['seed']}`, or"]
+    lines += ["", f"Again: `lightning fit --config {recipe} --seed_everything {entry['seed']}{fit}`, or"]
     lines += [f"`python checkpoints/train.py {name}`, which also tests it and writes its index entry."]
     return "\n".join(lines) + "\n"
 

@@ -3,15 +3,17 @@
     python checkpoints/train.py                 # all of the index; `make checkpoints`
     python checkpoints/train.py cyclegan-digits # one of them
 
-An entry of ``index.yaml`` says by hand ``recipe``, ``seed``, ``licence``, ``data_licence`` and ``notes``; the rest is
-written here, after ``lightning fit`` and ``lightning test`` with that recipe and seed. To add a checkpoint, write those
-five, train it by its name, and write the cards (``cards.py``). Logs stay in ``runs/<recipe>``.
+An entry of ``index.yaml`` says by hand ``recipe``, ``seed``, ``licence``, ``data_licence`` and ``notes``, and, where
+there are more, the options of ``fit`` and of ``test``; the rest is written here, after ``lightning fit`` and
+``lightning test`` with them. To add a checkpoint, write those, train it by its name, and write the cards
+(``cards.py``). What options name of the zoo comes before it in the index. Logs stay in ``runs/<recipe>``.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ from crossdomain.datamodules.downloads import sha256_of
 
 FOLDER = Path(__file__).parent
 HEADER = "# Pretrained checkpoints, trained by `make checkpoints`. Metrics are those of\n"
-HEADER += "# `lightning test --config RECIPE --ckpt_path NAME`.\n"
+HEADER += "# `lightning test --config RECIPE --ckpt_path NAME`, with the options `test`.\n"
 QUIET = ("--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false")
 
 
@@ -40,10 +42,11 @@ def train(name: str, entry: dict[str, Any]) -> dict[str, Any]:
     """Train, export, test and draw one checkpoint; its complete entry."""
     recipe, file = str(hub.find_recipe(entry["recipe"])), FOLDER / f"{name}.ckpt"
     start = time.perf_counter()
-    fitted = run(["fit", "--config", recipe, "--seed_everything", str(entry["seed"]), *QUIET])
+    options = {command: shlex.split(entry.get(command, "")) for command in ("fit", "test")}
+    fitted = run(["fit", "--config", recipe, "--seed_everything", str(entry["seed"]), *options["fit"], *QUIET])
     minutes = math.ceil((time.perf_counter() - start) / 60)
     serialization.export(serialization.read(saved_by(fitted)), file)
-    measured, _ = measure(recipe, file, *QUIET)
+    measured, _ = measure(recipe, file, *options["test"], *QUIET)
     trainer, method, data = fitted.trainer, fitted.model, fitted.datamodule
     budget = f"{trainer.current_epoch} epochs, {method.rounds:,} batches of {data.batch_size}, {trainer.precision}"
     sha256 = sha256_of(file)
@@ -57,6 +60,7 @@ def train(name: str, entry: dict[str, Any]) -> dict[str, Any]:
         "recipe": entry["recipe"],
         "version": serialization.header(method)["version"],
         "seed": entry["seed"],
+        **{command: entry[command] for command in ("fit", "test") if command in entry},
         "budget": budget,
         "hardware": f"{on}, {minutes} min",
         "data": type(data).__name__,
