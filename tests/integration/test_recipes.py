@@ -1,6 +1,7 @@
 """Recipes with a base: what they say as a whole, what is refused, and that the commands take them.
 
-``reference/recipes.json`` holds every recipe as it was before any had a base.
+``reference/recipes.json`` holds every recipe as it was before any had a base; ``CHANGED`` are those that were to say
+something else since.
 """
 
 import json
@@ -16,6 +17,11 @@ from crossdomain.commands.lightning import run
 from crossdomain.recipes import ZOO, read_recipe, standalone
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "recipes.json").read_text())
+CHANGED = {
+    "alignflow_mnist_usps", "alignflow_usps_mnist", "cyclegan_mnist_usps", "cyclegan_usps_mnist", "cyclegan_svhn_mnist",
+    "classifier_adapted", "classifier_adapted_mnist_usps", "classifier_adapted_usps_mnist",
+    "classifier_adapted_svhn_mnist",
+}  # fmt: skip
 QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1",
          "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]  # fmt: skip
 BASE = """\
@@ -50,7 +56,8 @@ def as_text(content):
 
 @pytest.mark.parametrize("name", REFERENCE)
 def test_a_recipe_of_the_zoo_says_what_it_said(name):
-    assert as_text(read_recipe(hub.find_recipe(name))) == as_text(REFERENCE[name])
+    same = as_text(read_recipe(hub.find_recipe(name))) == as_text(REFERENCE[name])
+    assert same == (name not in CHANGED)
 
 
 @pytest.mark.parametrize("name", hub.list_recipes())

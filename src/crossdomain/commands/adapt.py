@@ -166,6 +166,7 @@ class _Trainings:
         self.total = total
         self.done = table.seeds.index(seed) * total
         self.checkpoints: dict[str, Path] = {}
+        self.data: DomainData  # of the last test
 
     def train(self, name: str, recipe: str, *options: str) -> Path:
         """Train by a recipe; returns the last checkpoint."""
@@ -181,8 +182,8 @@ class _Trainings:
             return
         labels = () if row in BOUND else self.labels
         checkpoint = self.checkpoints[row] = self.train(row, recipe, *options, *labels)
-        metrics, data = measure(recipe, checkpoint, *options)
-        self.table.images = data.splits["test"].lengths()[1]
+        metrics, self.data = measure(recipe, checkpoint, *options)
+        self.table.images = self.data.splits["test"].lengths()[1]
         self.table.accuracy.setdefault((method, row), []).append(metrics["accuracy_b"])
         print(f"    accuracy_b {metrics['accuracy_b']:.3f}", file=sys.stderr)
 
@@ -261,7 +262,7 @@ def adapt(
     for row in {semantic, "self-trained" if match_frequencies else None} - {None}:
         if row not in of_rows:
             raise ValueError(
-                f"This data has no recipe of the row {row!r}.\nLeave --semantic or --match_frequencies out."
+                f"This data has no recipe for the row {row!r}.\nLeave --semantic or --match_frequencies out."
             )
     table = AdaptationTable(tuple(seeds))
     shared = [row for row in of_rows if row not in ADAPTED]
@@ -273,7 +274,7 @@ def adapt(
         trainings.row("self-trained", *trainings.start("+ augmentation"))
         options: list[str] = []
         if match_frequencies:
-            found = class_frequencies(of_rows["self-trained"], trainings.checkpoints["self-trained"])
+            found = class_frequencies(trainings.checkpoints["self-trained"], trainings.data)
             options += ["--data.frequencies_a", str(found)]
         for recipe in recipes:
             trainings.method(recipe, semantic, *options)
@@ -286,24 +287,21 @@ def adapt(
 
 
 @torch.no_grad()
-def class_frequencies(recipe: str, checkpoint: str | Path) -> list[float]:
+def class_frequencies(checkpoint: str | Path, data: DomainData) -> list[float]:
     """How often a classifier sees each class in the training images of domain b; their labels are not read.
 
     Args:
-        recipe: path of a recipe on this data.
-        checkpoint: of the classifier.
+        checkpoint: path of the classifier.
+        data: has the images.
 
     Returns:
-        A number for each class, which add up to 1.
+        The mean of its probabilities, a number for each class, which add up to 1.
     """
-    tested = run(["test", "--config", recipe, "--ckpt_path", str(checkpoint), "--trainer.logger", "false",
-                  "--verbose", "false", "--trainer.limit_test_batches", "0"])  # fmt: skip
-    classifier, dataset = tested.model.eval(), tested.datamodule.split("train").without_labels("b")
-    probabilities = []
-    for batch in make_loader(dataset, DrawSampler(dataset.lengths(), training=False), batch_size=1000):
-        if "b" in batch:
-            probabilities.append(classifier.classify(batch["b"].to(classifier.device), "b").float().softmax(1))
-    return [round(value, 4) for value in torch.cat(probabilities).mean(0).tolist()]
+    classifier, dataset = hub.load(checkpoint), data.split("train").without_labels("b")
+    sampler = DrawSampler(dataset.lengths(), training=False)
+    batches = (batch["b"] for batch in make_loader(dataset, sampler, batch_size=1000) if "b" in batch)
+    probabilities = torch.cat([classifier.classify(images, "b").softmax(1) for images in batches])
+    return [round(value, 4) for value in probabilities.mean(0).tolist()]
 
 
 @torch.no_grad()
