@@ -40,7 +40,8 @@ def quick_adaptation(monkeypatch):
         return step(method, batch, batch_idx)
 
     def adapt(*args, data=()):
-        monkeypatch.setattr(pipeline, "run", lambda args: run([*args, *data, *(QUICK if args[0] == "fit" else [])]))
+        limits = {"fit": QUICK, "test": ["--trainer.limit_test_batches", "1"]}
+        monkeypatch.setattr(pipeline, "run", lambda args: run([*args, *data, *limits[args[0]]]))
         crossdomain_command(["adapt", *args])
         return shown
 
