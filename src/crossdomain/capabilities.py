@@ -154,9 +154,10 @@ class HasFeatures(Protocol):
 
 @runtime_checkable
 class Segments(Protocol):
-    """Tells the class of each pixel."""
+    """Tells the class of each pixel of the domain ``photos``."""
 
     spec: DataSpec
+    photos: str
 
     def segment(self, images: Tensor) -> Tensor:
         """Logits (N, classes, H, W) of photos."""

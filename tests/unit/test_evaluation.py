@@ -142,7 +142,7 @@ def test_distances_on_the_judges_features(trainer, tmp_path):
     plain = Evaluation(judge_b=str(tmp_path / "judge.ckpt"), pictures=0)
     (without,) = trainer(callbacks=[plain]).test(method, data, verbose=False)
     assert set(metrics) - set(without) == {"test/frechet_judge_a2b", "test/kernel_judge_a2b"}
-    with pytest.raises(ValueError, match=r"but there is none\.\nGive judge_a, judge_b or both"):
+    with pytest.raises(ValueError, match=r"but there is none\.\nGive judge_a, judge_b or both, or a segmenter"):
         Evaluation(judge_distances=True)
 
 

@@ -57,6 +57,23 @@ def test_receptive_field_of_the_patch_critic(layers, field, side):
     assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [field, field]
 
 
+def test_noise_of_the_patch_critic_is_added_in_training_alone():
+    critic = PatchCritic(1, 1, width=2, layers=1, norm="none", noise=0.5)
+    seen = []
+    critic.model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    images = torch.rand(4, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    critic(images)
+    critic(images)
+    critic.eval()(images)
+    noise = [x - images for x in seen]
+    assert noise[0].std().item() == pytest.approx(0.5, rel=0.05)
+    assert abs(noise[0].mean().item()) < 0.03
+    assert not torch.equal(noise[0], noise[1])
+    assert torch.equal(seen[2], images)
+    with pytest.raises(ValueError, match="noise"):
+        PatchCritic(1, 1, noise=-0.1)
+
+
 def test_official_weights_find_their_places():
     keys = set(ResNetGenerator(3, 3, blocks=6).state_dict())
     for key in ("model.1.weight", "model.4.bias", "model.10.conv_block.1.weight", "model.15.conv_block.5.bias",

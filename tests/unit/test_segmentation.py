@@ -16,6 +16,7 @@ from crossdomain.domains import DataSpec
 from crossdomain.evaluation import Evaluation
 from crossdomain.method import Method
 from crossdomain.metrics import SegmentationScore
+from crossdomain.metrics.features import frechet_distance, kernel_distance
 from crossdomain.metrics.palette import VOID, nearest_class
 from crossdomain.networks import TimmSegmenter
 
@@ -277,6 +278,29 @@ def test_translations_are_scored_in_both_directions(segmenter, trainer):
         assert 0 < scores["pixel_accuracy"] < 1
         for name, score in scores.items():
             assert metrics[f"test/{name}_{direction}"] == pytest.approx(score.item(), abs=1e-6)
+
+
+def test_distances_of_photos_on_the_segmenters_features(segmenter, trainer):
+    path, network = segmenter
+    method, data = Painter(3), Stripes()
+    evaluation = Evaluation(segmenter=path, judge_distances=True, pictures=0)
+    (metrics,) = trainer(callbacks=[evaluation]).test(method, data, verbose=False)
+    photos, labels = (images.float() / 127.5 - 1 for images in (data.photos, data.labels))
+    samples = [network.features(x).double() for x in (method.translate(labels, "b2a").clamp(-1, 1), photos)]
+    assert [sample.shape for sample in samples] == [(24, 8), (24, 8)]
+    assert metrics["test/frechet_judge_b2a"] == pytest.approx(frechet_distance(*samples).item(), rel=1e-3)
+    assert metrics["test/kernel_judge_b2a"] == pytest.approx(kernel_distance(*samples).item(), rel=1e-3, abs=1e-6)
+    assert "test/frechet_judge_a2b" not in metrics
+    with pytest.raises(ValueError, match=r"looks at photos, domain a, and not at domain b"):
+        network.features(labels, "b")
+
+
+def test_features_are_what_the_last_layer_reads():
+    network = TimmSegmenter(3, 5, stages=1, width=8, dropout=0.0).eval()  # its only map is read off without resizing
+    images = torch.rand(2, 3, 16, 16)
+    logits = torch.nn.functional.conv2d(network.features(images)[..., None, None], *network.head[-1].parameters())
+    small = network.head(network.lateral[0](network.backbone(images)[0])).mean((2, 3))  # means pass a 1x1 convolution
+    assert torch.allclose(logits.flatten(1), small, atol=1e-5)
 
 
 def test_without_a_segmenter_labels_alone_are_scored(trainer):

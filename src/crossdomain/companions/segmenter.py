@@ -95,3 +95,27 @@ class DomainSegmenter(Method):
         self.check_images(images, self.photos)
         with self.misfits_named(images):
             return self.network(images)
+
+    @torch.no_grad()
+    def features(self, images: Tensor, domain: str | None = None) -> Tensor:
+        """Features (N, D) of photos (N, C, H, W) in [-1, 1], for distances of translated photos to real ones.
+
+        Args:
+            images: the photos.
+            domain: the domain of the photos, which is the default.
+
+        Raises:
+            ValueError: it is asked about labels, or the network is one that does not tell.
+        """
+        domain = domain or self.photos
+        if domain != self.photos:
+            raise ValueError(f"The segmenter looks at photos, domain {self.photos}, and not at domain {domain}.")
+        self.check_images(images, domain)
+        network: Any = self.network
+        if not hasattr(network, "features"):
+            raise ValueError(
+                f"The segmenter's network, a {type(network).__name__}, has no method features(images) -> (N, D)."
+                "\nUse a segmenter whose network is TimmSegmenter."
+            )
+        with self.misfits_named(images):
+            return network.features(images)

@@ -36,8 +36,8 @@ class Evaluation(Callback):
         judge_b: path of a classifier's checkpoint, for ``accuracy_a2b``.
         judges: the same for any domain: its letter to the path of a classifier's checkpoint.
         judge_distances: compute ``frechet_judge`` and ``kernel_judge``: the distances that ``fid`` and ``kid`` are, on
-            the features of the judges, with no download. They compare methods under one judge at equal numbers of
-            images, and nothing else; neither is comparable with FID or KID.
+            the features of the judges (of photos that have none, the segmenter), with no download. They compare methods
+            under one judge at equal numbers of images, and nothing else; neither is comparable with FID or KID.
         segmenter: path of a segmenter's checkpoint, trained on data of the same palette, for ``pixel_accuracy``,
             ``class_accuracy`` and ``class_iou`` of the direction from labels to photos.
         predictor: path of an attribute predictor's checkpoint, trained on the same attributes, for ``acc`` and

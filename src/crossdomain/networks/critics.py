@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,6 +28,9 @@ class PatchCritic(nn.Module):
         layers: convolutions of stride 2.
         norm: normalisation after each convolution but the first and the last.
         spectral_norm: whether weights are divided by their largest singular value.
+        noise: standard deviation of normal noise that is added to all images in training, real and generated, on their
+            scale (instance noise, Sonderby et al., arXiv 1610.04490): what is finer, and fainter, cannot give a
+            generated image away.
     """
 
     def __init__(
@@ -37,9 +41,12 @@ class PatchCritic(nn.Module):
         layers: int = 3,
         norm: Norm = "instance",
         spectral_norm: bool = False,
+        noise: float = 0.0,
     ) -> None:
         super().__init__()
         at_least(1, self, width=width, layers=layers)
+        at_least(0, self, noise=noise)
+        self.noise = noise
         bias = not has_shift(norm)
         modules: list[nn.Module] = [
             nn.Conv2d(in_channels, width, 4, stride=2, padding=1),
@@ -62,6 +69,8 @@ class PatchCritic(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to logits (N, out_channels, h, w)."""
+        if self.training and self.noise > 0:
+            x = x + self.noise * torch.randn_like(x)
         return self.model(x)
 
 

@@ -66,10 +66,18 @@ class TimmSegmenter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) in [-1, 1] to logits (N, out_channels, H, W)."""
+        return _resized(self.head(self._pyramid(x)), x)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the last layer reads, without dropout, averaged over places: (N, in_channels, H, W) to (N, width)."""
+        return self.head[:-2](self._pyramid(x)).mean((2, 3))
+
+    def _pyramid(self, x: Tensor) -> Tensor:
+        """The sum at the finest map, (N, width, h, w)."""
         *finer, pyramid = [lateral(f) for lateral, f in zip(self.lateral, self.backbone(x), strict=True)]
         for features in reversed(finer):
             pyramid = features + _resized(pyramid, features)
-        return _resized(self.head(pyramid), x)
+        return pyramid
 
 
 def _resized(features: Tensor, like: Tensor) -> Tensor:

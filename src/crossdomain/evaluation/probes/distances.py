@@ -30,6 +30,7 @@ class JudgeDistances(Probe):
     Args:
         judges: classifiers by the letter of their domain.
         judge_distances: whether they are asked for.
+        segmenter: judges photos, where no classifier does.
 
     Raises:
         ValueError: they are, and there is no judge.
@@ -43,15 +44,21 @@ class JudgeDistances(Probe):
         ),
     )
 
-    def __init__(self, judges: Mapping[str, Companion], judge_distances: bool) -> None:
-        if judge_distances and not judges:
+    def __init__(
+        self, judges: Mapping[str, Companion], judge_distances: bool, segmenter: Companion | None = None
+    ) -> None:
+        if judge_distances and not judges and segmenter is None:
             raise ValueError(
-                "judge_distances compares the features of a judge, but there is none.\nGive judge_a, judge_b or both."
+                "judge_distances compares the features of a judge, but there is none.\n"
+                "Give judge_a, judge_b or both, or a segmenter."
             )
-        self.judges = judges if judge_distances else {}
+        self.judges = dict(judges) if judge_distances else {}
+        self.segmenter = segmenter if judge_distances else None
 
     def setup(self) -> None:
-        """Refuse judges without features."""
+        """Put the segmenter among the judges; refuse judges without features."""
+        if self.segmenter is not None:
+            self.judges.setdefault(self.segmenter.on().photos, self.segmenter)
         for judge in self.judges.values():
             if not isinstance(found := judge.on(), HasFeatures):
                 raise ValueError(f"{judge.option} is {str(judge.path)!r}, a {type(found).__name__}, without features.")
