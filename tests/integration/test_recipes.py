@@ -18,11 +18,14 @@ from crossdomain.recipes import ZOO, read_recipe, standalone
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "recipes.json").read_text())
 CHANGED = {
-    "alignflow_mnist_usps", "alignflow_usps_mnist", "cyclegan_mnist_usps", "cyclegan_usps_mnist", "cyclegan_svhn_mnist",
-    "classifier_adapted", "classifier_adapted_mnist_usps", "classifier_adapted_usps_mnist",
-    "classifier_adapted_svhn_mnist", "classifier_target", "classifier_target_mnist_usps", "classifier_target_usps_mnist",
-    "classifier_target_svhn_mnist",
-}  # fmt: skip
+    *["alignflow_mnist_usps", "alignflow_usps_mnist"],
+    *[f"cyclegan_{data}" for data in ("mnist_usps", "usps_mnist", "svhn_mnist")],
+    *[
+        f"classifier_{row}{data}"
+        for row in ("adapted", "target")
+        for data in ("", "_mnist_usps", "_usps_mnist", "_svhn_mnist")
+    ],
+}
 QUICK = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1",
          "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]  # fmt: skip
 BASE = """\
