@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import torch
 
@@ -297,7 +298,8 @@ def class_frequencies(checkpoint: str | Path, data: DomainData) -> list[float]:
     Returns:
         The mean of its probabilities, a number for each class, which add up to 1.
     """
-    classifier, dataset = hub.load(checkpoint), data.split("train").without_labels("b")
+    classifier: Any = hub.load(checkpoint)
+    dataset = data.split("train").without_labels("b")
     sampler = DrawSampler(dataset.lengths(), training=False)
     batches = (batch["b"] for batch in make_loader(dataset, sampler, batch_size=1000) if "b" in batch)
     probabilities = torch.cat([classifier.classify(images, "b").softmax(1) for images in batches])
