@@ -38,6 +38,7 @@ DATA = {"shapes": "Shapes", "facade-styles": "FacadeStyles", "digit-domains": "D
 PICTURES = ("alignflow-digits", *DATA, *(f"tensorboard-{tab}" for tab in TABS))
 EXPERIMENTS = {
     "alignflow-facades": "zoo/alignflow_facades.yaml",
+    "alignflow-facades-64": "zoo/alignflow_facades_64.yaml",
     "flowgan-mnist": "benchmarks/flowgan_mnist.py",
     "guided-shapes": "benchmarks/guided_shapes.py",
     "lrmf-moons": "benchmarks/lrmf_moons.py",
