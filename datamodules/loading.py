@@ -329,13 +329,13 @@ class DomainImages(Dataset):
         """
         labels = next((fields[name] for fields in self.fields if (name := f"label_{letter}") in fields), None)
         if not isinstance(labels, Tensor):
-            raise ValueError(f"Domain {letter} has no labels, so its classes cannot come as often as asked for.")
+            raise ValueError(f"Domain {letter} has no labels to draw by.\nLeave data.frequencies_{letter} out.")
         wanted = torch.tensor(frequencies, dtype=torch.float64)
         counts = torch.bincount(labels, minlength=len(wanted))
         if len(counts) > len(wanted) or not wanted.sum() > 0 or (wanted < 0).any() or (wanted[counts == 0] > 0).any():
             raise ValueError(
-                f"frequencies are {list(frequencies)}, but domain {letter} has {counts.tolist()} images of its "
-                "classes.\nGive a number of at least 0 for each class, and 0 where there is no image."
+                f"data.frequencies_{letter} is {list(frequencies)}, but domain {letter} has {counts.tolist()} images "
+                "of its classes.\nGive a number of at least 0 for each class, and 0 where there is no image."
             )
         return (wanted / wanted.sum() / counts.clamp_min(1))[labels]
 

@@ -39,7 +39,8 @@ class Companion:
         if self._method is None:
             found = serialization.load(self.path)
             if not isinstance(found, self.capability):
-                parts = (name for part in reversed(self.capability.__mro__[:-1]) for name in vars(part))
+                parts = (name for part in reversed(self.capability.__mro__[:-1])
+                         for name in (*vars(part), *vars(part).get("__annotations__", ())))  # fmt: skip
                 asked = next(name for name in parts if name[0] != "_" and not hasattr(found, name))
                 raise ValueError(
                     f"{self.option} is {str(self.path)!r}, a {type(found).__name__}, which cannot {asked}."

@@ -158,7 +158,10 @@ def labels_of(batch: Batch, domain: str) -> Tensor:
         ValueError: there are none.
     """
     if f"label_{domain}" not in batch:
-        raise ValueError(f"The training batch has no labels of domain {domain}; use a datamodule with labels.")
+        raise ValueError(
+            f"The training batch has no labels of domain {domain}; use a datamodule with labels.\n"
+            "Where data.labelled is given, name the domain there."
+        )
     labels: Tensor = batch[f"label_{domain}"]
     return labels
 

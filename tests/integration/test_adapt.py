@@ -56,15 +56,19 @@ def test_adaptation_table_has_its_rows_for_each_seed_and_hides_the_targets_label
     assert "warning" not in said  # of options that nobody gave
     lines = printed[printed.index("Accuracy on") :].splitlines()
     assert lines[0] == "Accuracy on the target's test split (360 images), seeds 3, 4: mean, standard deviation, each"
-    rows = [line[2:27].strip() for line in lines[1 : lines.index("")]]
+    rows = [line[2:29].strip() for line in lines[1 : lines.index("")]]
     own = ["by alignflow", "adapted", "adapted + feature stage", "adapted + self-training"]
     assert rows == ["source only", "+ augmentation", "self-trained", *own, "target only"]
     for line in lines[1 : lines.index("")]:
         if "by" not in line:
-            average, deviation, *each = map(float, line[27:].split())
+            average, deviation, *each = map(float, line[29:].split())
             assert len(each) == 2
             assert average == pytest.approx(sum(each) / 2, abs=2e-3)
             assert deviation == pytest.approx(abs(each[0] - each[1]) / 2**0.5, abs=2e-3)
+    copied = lines[lines.index("") + 1 :]
+    assert copied[0] == "a copy of the input on the test split, scale [-1, 1]"
+    assert copied[1] == "  accuracy_b2a" + " " * 15 + lines[1][29:]  # of "source only", without a translation
+    assert copied[2].startswith("  accuracy_a2b ")
     for tag in ("accuracy_a2b", "accuracy_b2a", "mse_a2b", "cycle_max_b", "bits_per_dim_a"):
         assert f"  {tag}" in printed
     assert "tensorboard --logdir runs" in printed
@@ -124,7 +128,7 @@ def test_adaptation_of_several_data_at_once_is_refused(capsys):
     assert "recipes alignflow, cyclegan_usps_mnist are of different data" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         crossdomain_command(["adapt", "--config", "lrmf_embeddings", "--semantic"])
-    assert "no recipe for the row 'self-trained'" in capsys.readouterr().err
+    assert "no recipe for the row 'self-trained', but for 'source only'" in capsys.readouterr().err
 
 
 def test_adaptation_needs_the_checkpoints_of_the_zoo():
@@ -140,3 +144,15 @@ def test_adaptation_needs_classifiers_for_the_recipes_data(tmp_path, capsys):
     with pytest.raises(SystemExit):
         crossdomain_command(["adapt", "--config", str(recipe)])
     assert "no classifier recipes for 'cyclegan_horses.yaml'" in capsys.readouterr().err
+
+
+def test_what_adaptation_cannot_do_is_said_before_anything_is_trained(capsys):
+    for args, message in (
+        (["--config", "lrmf_embeddings", "--semantic", "source only"], "lrmf_embeddings has no semantic consistency"),
+        (["--seeds", "1", "1"], "--seeds names one twice: 1, 1"),
+        (["--config", "alignflow", "zoo/alignflow.yaml"], "--config names one twice: alignflow, alignflow"),
+    ):
+        with pytest.raises(SystemExit):
+            crossdomain_command(["adapt", *args])
+        assert message in capsys.readouterr().err
+    assert not list(Path().iterdir())

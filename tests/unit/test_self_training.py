@@ -141,6 +141,7 @@ def test_it_starts_with_what_a_self_trained_one_answers_with(trainer, tmp_path):
         ({"self_training": partial(SelfTraining, decay=1.0)}, "decay below 1 and a threshold of at most 1"),
         ({"self_training": partial(SelfTraining, views=0)}, "views is 0"),
         ({"self_training": partial(SelfTraining, domain="bb")}, r"self_training\.domain is 'bb'"),
+        ({"self_training": partial(SelfTraining, domain="a")}, "the domain whose labels are trained on"),
     ],
 )
 def test_options_that_do_not_go_together(options, message):
@@ -156,3 +157,9 @@ def test_a_start_of_another_network_is_refused(tmp_path):
     method = DomainClassifier(1, network=NETWORK, start_from=str(tmp_path / "none.ckpt"))
     with pytest.raises(FileNotFoundError, match=r"none\.ckpt"):
         method.prepare([])
+
+
+def test_a_domain_that_there_is_not_is_refused(trainer):
+    method = MADE(self_training=partial(SelfTraining, domain="c"))
+    with pytest.raises(ValueError, match=r"domain is 'c', but the training batch has the domains a, b\.\nGive one"):
+        trainer(limit_train_batches=1).fit(method, Digits(batch_size=8))

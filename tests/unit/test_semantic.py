@@ -132,7 +132,15 @@ def test_the_gate_by_hand(seen):
 def test_options_that_do_not_go_together(classifier):
     with pytest.raises(ValueError, match=r"trains a classifier of its own\.\nLeave model\.semantic_classifier out"):
         METHODS["CycleGAN"](semantic=JOINT, semantic_classifier=classifier[1])
-    with pytest.raises(ValueError, match=r"semantic\.labelled is 'source'"):
-        METHODS["CycleGAN"](semantic=partial(SemanticConsistency, labelled="source"))
+    for options, message in (
+        ({"labelled": "source"}, r"semantic\.labelled is 'source', but the domains are a, b"),
+        ({"labelled": "c"}, r"semantic\.labelled is 'c', but the domains are a, b"),
+        ({"threshold": 95}, r"semantic\.threshold is 95, but is a probability"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            METHODS["CycleGAN"](semantic=partial(SemanticConsistency, **options))
+    for options, message in (({"labelled": None}, "learns from labels"), ({"gate": -1}, r"semantic\.gate is -1")):
+        with pytest.raises(ValueError, match=message):
+            METHODS["CycleGAN"](semantic=partial(JOINT, **options))
     with pytest.raises(ValueError, match="one classifier reads all"):
         CycleGAN(1, 3, identity_weight=0.0, semantic=JOINT)

@@ -42,6 +42,11 @@ BOUND = {"target only": "classifier_target"}
 REQUIRED = ("source only", "adapted", "target only")
 """Rows whose recipes have to be there; another one is left out where the data has no such recipe."""
 
+JUDGES = (("source only", "accuracy_b2a", "accuracy_b"), ("target only", "accuracy_a2b", "accuracy_a"))
+"""Rows whose classifiers judge translations, what that is called, and what they are right about without any."""
+
+COPY = "a copy of the input"
+
 SHOWN = ("accuracy_a2b", "accuracy_b2a", "mse_a2b", "mse_b2a", "cycle_max_a", "cycle_max_b",
          "bits_per_dim_a", "bits_per_dim_b", "certificate")  # fmt: skip
 
@@ -54,7 +59,7 @@ class AdaptationTable:
         seeds: of the trainings.
         images: how many target images an accuracy is taken over.
         accuracy: on the target domain's test split, of each classifier, by row; rows of a method by ``(method, row)``.
-        metrics: of each method on the test split, by ``(method, tag)``.
+        metrics: of each method on the test split, by ``(method, tag)``, and of copying the input.
         checkpoints: of each trained method, by its recipe's name.
         logs: where TensorBoard finds all runs.
     """
@@ -76,11 +81,11 @@ class AdaptationTable:
         for (of, row), values in self.accuracy.items():
             lines += [f"  by {of}"] if of not in ("", method) else []
             method = of
-            lines.append(f"  {row:<25}{_numbers(values)}")
-        for of, paths in self.checkpoints.items():
+            lines.append(f"  {'  ' * bool(of) + row:<27}{_numbers(values)}")
+        for of in dict.fromkeys(by for by, _ in self.metrics):
             lines += ["", f"{of} on the test split, scale [-1, 1]"]
-            lines += [f"  {tag:<25}{_numbers(values)}" for (by, tag), values in self.metrics.items() if by == of]
-            lines += [f"  checkpoint  {path}" for path in paths]
+            lines += [f"  {tag:<27}{_numbers(values)}" for (by, tag), values in self.metrics.items() if by == of]
+            lines += [f"  checkpoint  {path}" for path in self.checkpoints.get(of, [])]
         return "\n".join([*lines, "", f"Logs  tensorboard --logdir {self.logs}"])
 
 
@@ -182,10 +187,14 @@ class _Trainings:
         if not recipe:
             return
         labels = () if row in BOUND else self.labels
-        checkpoint = self.checkpoints[row] = self.train(row, recipe, *options, *labels)
+        name = f"{row}, by {method}" if method else row
+        checkpoint = self.checkpoints[row] = self.train(name, recipe, *options, *labels)
         metrics, self.data = measure(recipe, checkpoint, *options)
         self.table.images = self.data.splits["test"].lengths()[1]
         self.table.accuracy.setdefault((method, row), []).append(metrics["accuracy_b"])
+        for judge, tag, known in JUDGES:
+            if row == judge:  # what it says of the other domain's images is what it says of copies
+                self.table.metrics.setdefault((COPY, tag), []).append(metrics[known])
         print(f"    accuracy_b {metrics['accuracy_b']:.3f}", file=sys.stderr)
 
     def start(self, row: str) -> tuple[str, ...]:
@@ -211,8 +220,7 @@ class _Trainings:
 
     def test(self, recipe: str) -> None:
         """What a method's translations are like; classifiers that were trained on either domain's labels judge them."""
-        judges = {"judge_a": "source only", "judge_b": "target only"}
-        options = [(f"--trainer.callbacks.{judge}", str(self.checkpoints[row])) for judge, row in judges.items()]
+        options = [(f"--trainer.callbacks.judge_{tag[-1]}", str(self.checkpoints[row])) for row, tag, _ in JUDGES]
         evaluation = ("--trainer.callbacks", "Evaluation", *chain(*options))
         metrics, _ = measure(recipe, self.checkpoints[recipe], *evaluation)
         for tag in SHOWN:
@@ -260,11 +268,19 @@ def adapt(
         raise ValueError(
             f"The recipes {names} are of different data.\nGive those of one <data>, or one after the other."
         )
+    for option, given in (("--seeds", list(seeds)), ("--config", [Path(recipe).stem for recipe in recipes])):
+        if len(set(given)) < len(given):
+            raise ValueError(f"{option} names one twice: {', '.join(map(str, given))}.\nGive each once.")
     for row in {semantic, "self-trained" if match_frequencies else None} - {None}:
         if row not in of_rows:
+            known = ", ".join(repr(known) for known in BEFORE if known in of_rows)
             raise ValueError(
-                f"This data has no recipe for the row {row!r}.\nLeave --semantic or --match_frequencies out."
+                f"This data has no recipe for the row {row!r}, but for {known}.\nAsk for none, or for one of these."
             )
+    for recipe in recipes:
+        guided = _takes(recipe, "semantic_classifier") or _takes(recipe, "start_from")
+        if semantic is not None and not guided:
+            raise ValueError(f"{Path(recipe).stem} has no semantic consistency.\nLeave --semantic out, or this recipe.")
     table = AdaptationTable(tuple(seeds))
     shared = [row for row in of_rows if row not in ADAPTED]
     trainings_of = {recipe: 1 if _takes(recipe, "start_from") else 1 + len(of_rows) - len(shared) for recipe in recipes}
@@ -303,7 +319,7 @@ def class_frequencies(checkpoint: str | Path, data: DomainData) -> list[float]:
     sampler = DrawSampler(dataset.lengths(), training=False)
     batches = (batch["b"] for batch in make_loader(dataset, sampler, batch_size=1000) if "b" in batch)
     probabilities = torch.cat([classifier.classify(images, "b").softmax(1) for images in batches])
-    return [round(value, 4) for value in probabilities.mean(0).tolist()]
+    return [round(value, 6) for value in probabilities.mean(0).tolist()]
 
 
 @torch.no_grad()

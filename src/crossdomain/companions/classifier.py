@@ -16,7 +16,7 @@ from crossdomain.capabilities import TeachesClasses, Translates
 from crossdomain.checks import at_least
 from crossdomain.companion import Companion
 from crossdomain.companions.self_training import SelfTraining
-from crossdomain.domains import LETTERS, clamped, directions_between, labels_of
+from crossdomain.domains import LETTERS, clamped, directions_between, domains_in, labels_of
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.networks import ConvClassifier
 
@@ -99,6 +99,11 @@ class DomainClassifier(Method):
                     "self_training compares views of an image, but there is nothing to make them.\n"
                     "Give model.augmentation, such as RandomAffine."
                 )
+            if self.self_training.domain == self.train_on[-1] == self.train_on[0]:
+                raise ValueError(
+                    f"self_training.domain is {self.train_on!r}, the domain whose labels are trained on.\n"
+                    "Give the letter of another one."
+                )
             self.teacher = deepcopy(self.network).requires_grad_(False).eval()
         self._translator = None if translator is None else Companion(translator, "translator", Translates)
         self._start = None if start_from is None else Companion(start_from, "start_from", TeachesClasses)
@@ -142,6 +147,11 @@ class DomainClassifier(Method):
         if self.self_training is None:
             return {"logits": self.network(images), "labels": labels}
         assert self.augmentation is not None
+        if self.self_training.domain not in batch:
+            raise ValueError(
+                f"self_training.domain is {self.self_training.domain!r}, but the training batch has the domains "
+                f"{', '.join(domains_in(batch))}.\nGive one of these, other than the labelled one."
+            )
         unlabelled = batch[self.self_training.domain]
         classes, sure = self.self_training.opinions(self.teacher, unlabelled, self.augmentation)
         logits = self.network(torch.cat([images, self.augmentation(unlabelled)]))

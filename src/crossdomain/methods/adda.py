@@ -76,6 +76,8 @@ class ADDA(Method):
         super().__init__(channels_a, channels_a if channels_b is None else channels_b, **options)
         at_least(1, self, classes=classes)
         at_least(0, self, critic_accuracy=critic_accuracy)
+        if critic_accuracy >= 1:
+            raise ValueError(f"critic_accuracy is {critic_accuracy}, but is a share of a batch.\nGive one below 1.")
         self.save_hyperparameters()
         self.require_equal_channels("one classifier reads both")
         if critic_accuracy > 0 and self.accumulate > 1:

@@ -13,7 +13,7 @@ from crossdomain.augmentation import Augmentation
 from crossdomain.capabilities import TeachesClasses
 from crossdomain.checks import at_least
 from crossdomain.companion import Companion
-from crossdomain.domains import LETTERS, Direction, labels_of
+from crossdomain.domains import Direction, labels_of
 from crossdomain.method import Batch, Method, NetworkFactory, Terms
 from crossdomain.networks import ConvClassifier
 from crossdomain.optimization import OptimizerFactory
@@ -52,8 +52,13 @@ class SemanticConsistency:
         augmentation: Callable[[], Augmentation] | None = None,
     ) -> None:
         at_least(0, method, **{"semantic.threshold": threshold})
-        if labelled is not None and labelled not in LETTERS:
-            raise ValueError(f"semantic.labelled is {labelled!r}.\nGive the letter of a domain with labels, or null.")
+        if threshold > 1:
+            raise ValueError(f"semantic.threshold is {threshold}, but is a probability.\nGive one of at most 1.")
+        if labelled is not None and labelled not in method.channels:
+            known = ", ".join(method.channels)
+            raise ValueError(
+                f"semantic.labelled is {labelled!r}, but the domains are {known}.\nGive one of them, or null."
+            )
         self.weight = weight if path is not None else 0.0
         self.threshold = threshold
         self.labelled = labelled
@@ -153,7 +158,12 @@ class JointSemantics(SemanticConsistency):
                 f"semantic_classifier is {path!r}, but JointSemantics trains a classifier of its own.\n"
                 "Leave model.semantic_classifier out, or take model.semantic SemanticConsistency."
             )
+        if labelled is None:
+            raise ValueError(
+                "semantic.labelled is null, but JointSemantics learns from labels.\nGive a domain, such as a."
+            )
         super().__init__(method, path, weight, threshold, labelled, augmentation)
+        at_least(0, method, **{"semantic.gate": gate})
         at_least(1, method, **{"semantic.classes": classes})
         method.require_equal_channels("one classifier reads all", "Leave model.semantic out.")
         self.weight = weight
