@@ -128,7 +128,7 @@ LIGHTNING = [
     ("fit --config alignflow --trainer.callbacks RoundCheckpoint --trainer.callbacks.every_n_round 3",
      ["no option trainer.callbacks.every_n_round: RoundCheckpoint", "trainer.callbacks.every_n_rounds"]),
     ("fit --config alignflow --model.critic.colour 1",
-     ["model.critic.colour: PatchCritic", "Nearest: model.critic.layers, model.critic.norm, model.critic.spec"]),
+     ["model.critic.colour: PatchCritic", "Nearest: model.critic.layers, model.critic.noise, model.critic.norm"]),
     ("fit --config alignflow --untrained true", ["'true' stands alone"]),
     # values that are missing
     ("fit --config", ["--config has no value"]),
