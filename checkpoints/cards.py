@@ -24,8 +24,12 @@ BEGIN, END = "<!-- tables by checkpoints/cards.py -->", "<!-- end of tables -->"
 
 def pictures(name: str, sha256: str) -> dict[str, Path]:
     """The files of a checkpoint's pictures: ``curves``, of the val split, and ``grid``, inputs and outputs, if any."""
-    files = {kind: FOLDER / f"{name}-{sha256[:8]}-{kind}.png" for kind in ("grid", "curves")}
+    files = {kind: _picture(name, sha256, kind) for kind in ("grid", "curves")}
     return {kind: file for kind, file in files.items() if kind == "curves" or file.exists()}
+
+
+def _picture(name: str, sha256: str, kind: str) -> Path:
+    return FOLDER / f"{name}-{sha256[:8]}-{kind}.png"
 
 
 def draw(name: str, sha256: str, logs: Path) -> None:
@@ -39,10 +43,8 @@ def draw(name: str, sha256: str, logs: Path) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for old in FOLDER.glob(f"{name}-????????-*.png"):
         old.unlink()
-    files = pictures(name, sha256)
     if "val/grid" in events.Tags()["images"]:  # classifiers make no pictures
-        grid = FOLDER / f"{name}-{sha256[:8]}-grid.png"
-        grid.write_bytes(events.Images("val/grid")[-1].encoded_image_string)
+        _picture(name, sha256, "grid").write_bytes(events.Images("val/grid")[-1].encoded_image_string)
     measured = {tag.removeprefix("val/") for tag in events.Tags()["scalars"] if tag.startswith("val/")}
     stems = [stem for stem in STEMS if any(stem + side in measured for side in SIDES)][:3]
     figure = Figure(figsize=(4 * len(stems), 3), layout="constrained")
@@ -54,7 +56,7 @@ def draw(name: str, sha256: str, logs: Path) -> None:
         axes.set_xlabel("rounds")
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
         axes.legend()
-    figure.savefig(files["curves"], dpi=80)
+    figure.savefig(_picture(name, sha256, "curves"), dpi=80)
 
 
 def _use(name: str, method: Any) -> list[str]:

@@ -7,9 +7,11 @@ from itertools import chain
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from crossdomain import serialization
+from crossdomain.capabilities import Translates
+from crossdomain.domains import clamped
 
 
 class Companion:
@@ -72,3 +74,30 @@ class Companion:
             )
         network.load_state_dict(theirs)
         self._method = None
+
+
+class Translator(Companion):
+    """A frozen method that translates what another one is trained on.
+
+    Args:
+        path: its checkpoint, the value of the option ``translator``.
+        direction: the way it is to translate, such as ``a2b``.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], direction: str) -> None:
+        super().__init__(path, "translator", Translates)
+        self.direction = direction
+
+    def check(self, device: torch.device | str) -> None:
+        """Load it, before training.
+
+        Raises:
+            FileNotFoundError: there is no such checkpoint.
+            ValueError: its method does not translate, or not in this direction.
+        """
+        if self.direction not in self.on(device).directions:
+            raise ValueError(f"The translator {self.path!r} has no direction {self.direction!r}.")
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images (N, C, H, W) of one domain as those of the other, in [-1, 1]; vectors unbounded."""
+        return clamped(self.on(images.device).translate(images, self.direction))

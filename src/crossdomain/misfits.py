@@ -63,3 +63,22 @@ def _network_in(error: Exception, networks: Mapping[str, nn.Module], owner: str)
         if (name := names.get(id(frame.f_locals.get("self")))) is not None:
             return f"{name}, a {type(networks[name]).__name__}"
     return f"the networks of {owner}"
+
+
+def features_of(network: nn.Module, owner: str, advice: str) -> Callable[[Tensor], Tensor]:
+    """The ``features`` of a network: images (N, C, H, W) to (N, D).
+
+    Args:
+        network: one that a user may have exchanged.
+        owner: whose it is, for the message.
+        advice: what to do where it has none.
+
+    Raises:
+        ValueError: it has none.
+    """
+    features: Callable[[Tensor], Tensor] | None = getattr(network, "features", None)
+    if features is None:
+        raise ValueError(
+            f"{owner} network, a {type(network).__name__}, has no method features(images) -> (N, D).\n{advice}"
+        )
+    return features

@@ -12,12 +12,13 @@ from torch.nn import functional as F
 from typing_extensions import Unpack
 
 from crossdomain.augmentation import Augmentation
-from crossdomain.capabilities import TeachesClasses, Translates
+from crossdomain.capabilities import TeachesClasses
 from crossdomain.checks import at_least
-from crossdomain.companion import Companion
+from crossdomain.companion import Companion, Translator
 from crossdomain.companions.self_training import SelfTraining
-from crossdomain.domains import LETTERS, clamped, directions_between, domains_in, labels_of
+from crossdomain.domains import LETTERS, directions_between, domains_in, labels_of
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
+from crossdomain.misfits import features_of
 from crossdomain.networks import ConvClassifier
 
 
@@ -105,7 +106,7 @@ class DomainClassifier(Method):
                     "Give the letter of another one."
                 )
             self.teacher = deepcopy(self.network).requires_grad_(False).eval()
-        self._translator = None if translator is None else Companion(translator, "translator", Translates)
+        self._translator = None if translator is None else Translator(translator, train_on)
         self._start = None if start_from is None else Companion(start_from, "start_from", TeachesClasses)
 
     @property
@@ -124,9 +125,7 @@ class DomainClassifier(Method):
         """Check the data; before training, load the translator."""
         super().setup(stage)
         if stage == "fit" and self._translator is not None:
-            translator = self._translator.on(self.device)
-            if self.train_on not in translator.directions:
-                raise ValueError(f"The translator {self._translator.path!r} has no direction {self.train_on!r}.")
+            self._translator.check(self.device)
 
     def prepare(self, loader: Iterable[Batch]) -> None:
         """Start where another classifier ended; let the teacher be the network."""
@@ -141,7 +140,7 @@ class DomainClassifier(Method):
         labels = labels_of(batch, domain)
         images = batch[domain]
         if self._translator is not None:
-            images = clamped(self._translator.on(self.device).translate(images, self.train_on))
+            images = self._translator(images)
         if self.augmentation is not None:
             images = self.augmentation(images)
         if self.self_training is None:
@@ -199,11 +198,8 @@ class DomainClassifier(Method):
             ValueError: the network is one that does not tell.
         """
         self.check_images(images, domain)
-        network: Any = self.answering
-        if not hasattr(network, "features"):
-            raise ValueError(
-                f"The classifier's network, a {type(network).__name__}, has no method features(images) -> (N, D)."
-                "\nUse a classifier whose network is ConvClassifier or TimmClassifier."
-            )
+        features = features_of(
+            self.answering, "The classifier's", "Use a classifier whose network is ConvClassifier or TimmClassifier."
+        )
         with self.misfits_named(images):
-            return network.features(images)
+            return features(images)

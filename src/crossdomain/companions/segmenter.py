@@ -13,6 +13,7 @@ from crossdomain.checks import at_least
 from crossdomain.domains import BOTH
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.metrics.palette import VOID, nearest_class
+from crossdomain.misfits import features_of
 from crossdomain.networks import TimmSegmenter
 
 
@@ -111,11 +112,6 @@ class DomainSegmenter(Method):
         if domain != self.photos:
             raise ValueError(f"The segmenter looks at photos, domain {self.photos}, and not at domain {domain}.")
         self.check_images(images, domain)
-        network: Any = self.network
-        if not hasattr(network, "features"):
-            raise ValueError(
-                f"The segmenter's network, a {type(network).__name__}, has no method features(images) -> (N, D)."
-                "\nUse a segmenter whose network is TimmSegmenter."
-            )
+        features = features_of(self.network, "The segmenter's", "Use a segmenter whose network is TimmSegmenter.")
         with self.misfits_named(images):
-            return network.features(images)
+            return features(images)

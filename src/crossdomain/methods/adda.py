@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import Self, Unpack
 
-from crossdomain.capabilities import TeachesClasses, Translates
+from crossdomain.capabilities import TeachesClasses
 from crossdomain.checks import at_least
-from crossdomain.companion import Companion
-from crossdomain.domains import clamped
+from crossdomain.companion import Companion, Translator
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms, frozen
+from crossdomain.misfits import features_of
 from crossdomain.networks import ConvClassifier, score_critic
 from crossdomain.optimization import OptimizerFactory, ScheduleFactory
 
@@ -94,7 +94,7 @@ class ADDA(Method):
         self.critic_accuracy = critic_accuracy
         self.encoder_optimizer = encoder_optimizer
         self.encoder_schedule = encoder_schedule
-        self._translator = None if translator is None else Companion(translator, "translator", Translates)
+        self._translator = None if translator is None else Translator(translator, "a2b")
         self._moves = torch.tensor(True)
         self._before: list[Tensor] = []
 
@@ -108,9 +108,7 @@ class ADDA(Method):
         """Check the data; before training, load the translator."""
         super().setup(stage)
         if stage == "fit" and self._translator is not None:
-            translator = self._translator.on(self.device)
-            if "a2b" not in translator.directions:
-                raise ValueError(f"The translator {self._translator.path!r} has no direction 'a2b'.")
+            self._translator.check(self.device)
 
     def prepare(self, loader: Iterable[Batch]) -> None:
         """Let f_S and f_T start as the classifier of ``start_from``."""
@@ -126,7 +124,7 @@ class ADDA(Method):
         """Class scores, the critic's logits of them, and what it should answer, of a before b: 2 N rows each."""
         images = batch["a"]
         if self._translator is not None:
-            images = clamped(self._translator.on(self.device).translate(images, "a2b"))
+            images = self._translator(images)
         with torch.no_grad():
             source = self.source(images)
         target = self.network(batch["b"])
@@ -193,14 +191,11 @@ class ADDA(Method):
             ValueError: the network is one that does not tell.
         """
         self.check_images(images, domain)
-        network: Any = self._classifier(domain)
-        if not hasattr(network, "features"):
-            raise ValueError(
-                f"ADDA's network, a {type(network).__name__}, has no method features(images) -> (N, D).\n"
-                "Use one that has, such as ConvClassifier, LeNet or TimmClassifier."
-            )
+        features = features_of(
+            self._classifier(domain), "ADDA's", "Use one that has, such as ConvClassifier, LeNet or TimmClassifier."
+        )
         with self.misfits_named(images):
-            return network.features(images)
+            return features(images)
 
     def _classifier(self, domain: str) -> nn.Module:
         return self.source if domain == "a" else self.network
