@@ -24,6 +24,7 @@ CORRECTNESS = (
     "style_manipulation",
     "model_bias",
     "disentanglement",
+    "content_and_style",
 )
 
 

@@ -11,16 +11,17 @@ from lightning.pytorch import LightningDataModule
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import crossdomain
-from crossdomain import serialization
+from crossdomain import hub, serialization
 from crossdomain.cli import crossdomain as command
 from crossdomain.commands.compare import compare, find_members
 from crossdomain.companions import DomainClassifier
-from crossdomain.datamodules import Digits, ToyFacades
+from crossdomain.datamodules import Digits, Shapes, ToyFacades
 from crossdomain.domains import DataSpec
 from crossdomain.evaluation import Evaluation
 from crossdomain.evaluation.grid import labelled_columns
 from crossdomain.methods import Pix2Pix
 from crossdomain.networks import ConvClassifier, UNetGenerator
+from crossdomain.rivals import rivals
 
 
 @pytest.fixture(autouse=True)
@@ -82,17 +83,54 @@ def test_columns_show_the_inputs_and_what_became_of_them(digits):
 
 
 def test_every_form_holds_every_number(digits):
-    values = {name: f"{metrics['mse_a2b']:.4g}" for name, metrics in digits.metrics.items()}
+    shown = digits.metrics | digits.rivals
+    values = {name: f"{metrics['mse_a2b']:.4g}" for name, metrics in shown.items()}
     assert json.loads(digits.render("json"))["metrics"] == digits.metrics
     rows = list(csv.DictReader(io.StringIO(digits.render("csv"))))
     assert {row["method"]: row["mse_a2b"] for row in rows} == values
     assert rows[1]["bits_per_dim_a"] == ""
+    assert json.loads(digits.render("json"))["rivals"] == digits.rivals
     header, line, *rows = digits.render("markdown").splitlines()
     assert header.split("|")[2].strip() == digits.tags()[0]
     assert set(line) <= set("|- ")
     assert [row.split("|")[1].strip() for row in rows] == list(values)
     (row,) = [line for line in digits.render().splitlines() if line.startswith("mse_a2b")]
     assert row.split()[1:] == list(values.values())
+
+
+def test_rivals_of_unpaired_methods_are_a_copy_and_the_mean_image(digits):
+    data = Digits()
+    data.setup("fit")
+    data.setup("test")
+    batches = [batch for batch in data.test_dataloader() if "truth_a2b" in batch]
+    truth = torch.cat([batch["truth_a2b"] for batch in batches])
+    images = torch.cat([batch["a"][: len(batch["truth_a2b"])] for batch in batches])
+    mean = torch.cat([batch["b"] for batch in data.train_dataloader()]).mean(0)
+    errors = {"copy-input": images - truth, "mean-image": mean - truth}
+    assert list(digits.rivals) == list(errors)
+    for name, error in errors.items():
+        assert digits.rivals[name]["mse_a2b"] == pytest.approx(error.square().mean().item(), rel=0.02)
+        assert digits.rivals[name]["mse_a2b"] > 5 * digits.metrics["cyclegan-digits"]["mse_a2b"]
+    assert digits.rivals["copy-input"]["cycle_max_a"] == 0  # a metric that a copy wins
+
+
+def test_without_a_training_split_the_mean_image_is_said_to_be_missing(tmp_path):
+    found = compare(["cyclegan-digits"], Digits(batch_size=1000), "val", logs=tmp_path / "logs", pictures=0)
+    assert list(found.rivals) == ["copy-input"]
+    reason = found.not_applicable["mean-image, random-image"]
+    assert reason.startswith("The training split has 620 images, fewer than one batch of 1000")
+    assert f"not applicable: mean-image, random-image: {reason}" in str(found)
+
+
+def test_rivals_of_guided_methods_copy_the_guide_and_draw_images_too(tmp_path):
+    data = Shapes(image_size=64, batch_size=100)
+    found = compare(["rift-shapes"], data, "val", logs=tmp_path / "logs", pictures=0)
+    assert list(found.rivals) == ["copy-input", "mean-image", "copy-guide", "random-image"]
+    batch = next(iter(data.val_dataloader()))
+    guided = rivals(DataSpec.from_plain(data.spec()), [hub.load("rift-shapes")], None)
+    assert list(guided) == ["copy-input", "copy-guide"]  # the others need the training split
+    assert torch.equal(guided["copy-guide"].translate(batch["a"], "a2b", guide=batch["b"]), batch["b"])
+    assert torch.equal(guided["copy-input"].translate(batch["a"], "a2b"), batch["a"])
 
 
 def test_who_does_not_fit_is_listed_with_the_reason(trainer, tmp_path, capsys):

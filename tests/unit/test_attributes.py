@@ -25,7 +25,8 @@ from crossdomain.metrics import AttributeAccuracy, ManipulationAccuracy, Transla
 from crossdomain.networks import StridedClassifier
 
 NETWORK = partial(StridedClassifier, width=8, layers=2, grid=4, hidden=64)
-SCORES = ("translation_quality", "content_preservation", "style_manipulation", "model_bias", "disentanglement")
+SCORES = ("translation_quality", "content_preservation", "style_manipulation", "model_bias", "disentanglement",
+          "content_and_style")  # fmt: skip
 
 
 def numbers(scores):
@@ -58,8 +59,17 @@ def test_correctness_by_hand():
     metric = TranslationCorrectness(VALUES, ROLES, "a2b")
     metric.update(OUTPUT, IMAGE, GUIDE)
     kept, taken = (2 / 3 + 3 / 4) / 2, 2 / 3
-    expected = (2 / 3, kept, taken, (1 + 1 + 0) / 3, (kept + taken) / 2)
+    expected = (2 / 3, kept, taken, (1 + 1 + 0) / 3, (kept + taken) / 2, min(kept, taken))
     assert numbers(metric.compute()) == pytest.approx(dict(zip(SCORES, expected, strict=True)))
+
+
+@pytest.mark.parametrize("copied", [IMAGE, GUIDE], ids=["image", "guide"])
+def test_copies_win_half_of_disentanglement_and_nothing_of_content_and_style(copied):
+    metric = TranslationCorrectness({"kind": 4, "pose": 4}, {"kind": "shared", "pose": "b"}, "a2b")
+    metric.update(copied[:, [0, 2]], IMAGE[:, [0, 2]], GUIDE[:, [0, 2]])
+    found = numbers(metric.compute())
+    assert found["disentanglement"] == 0.5
+    assert found["content_and_style"] == 0
 
 
 def test_the_way_back_exchanges_the_roles():
@@ -337,10 +347,10 @@ def test_the_input_keeps_everything_and_the_guide_takes_everything(trainer):
     lookup = Lookup(data)
     metrics = measured(Known(3, answer="input"), data, trainer, lookup)
     for direction in ("a2b", "b2a"):
-        assert [metrics[f"{name}_{direction}"] for name in SCORES] == [0, 1, 0, 0, 0.5]
+        assert [metrics[f"{name}_{direction}"] for name in SCORES] == [0, 1, 0, 0, 0.5, 0]
     metrics = measured(Known(3, answer="guide"), data, trainer, lookup)
     for direction in ("a2b", "b2a"):
-        assert [metrics[f"{name}_{direction}"] for name in SCORES] == [1, 0, 1, 0, 0.5]
+        assert [metrics[f"{name}_{direction}"] for name in SCORES] == [1, 0, 1, 0, 0.5, 0]
 
 
 def test_a_random_image_scores_as_chance_does(trainer):

@@ -9,17 +9,19 @@ import torch
 from helpers.conformance import SingleDomain
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torchmetrics import Metric
 
 import crossdomain
 from crossdomain import serialization
 from crossdomain.companions import DomainClassifier
-from crossdomain.datamodules import Digits, ToyFacades
+from crossdomain.datamodules import Digits, Shapes, ToyFacades
 from crossdomain.domains import DataSpec
 from crossdomain.evaluation import Evaluation
 from crossdomain.evaluation.grid import labelled_grid
+from crossdomain.evaluation.measured import SEED
 from crossdomain.flows import ImageFlow, dequantize
 from crossdomain.method import Method
-from crossdomain.methods import AlignFlow, CycleGAN, Pix2Pix
+from crossdomain.methods import AlignFlow, CycleGAN, Pix2Pix, RandomTranslation
 from crossdomain.metrics.features import frechet_distance, kernel_distance
 from crossdomain.networks import ConvClassifier, PatchCritic, ResNetGenerator, UNetGenerator
 
@@ -274,6 +276,65 @@ def test_fid_without_its_extra_says_what_to_install(monkeypatch):
     for make in (module._fid, module._kid):
         with pytest.raises(ValueError, match=r"pip install 'crossdomain\[fid\]'"):
             make()
+
+
+class TinyPerception(Metric):
+    """Takes the place of LPIPS, whose weights are fetched: the mean absolute difference of pairs."""
+
+    full_state_update = False
+
+    def __init__(self):
+        super().__init__()
+        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("pairs", torch.tensor(0.0), dist_reduce_fx="sum")
+
+    def update(self, first, second):
+        assert first.shape == second.shape
+        assert first.shape[1] == 3
+        assert first.abs().max() <= 1
+        self.total += (first - second).abs().flatten(1).mean(1).sum()
+        self.pairs += len(first)
+
+    def compute(self):
+        return self.total / self.pairs
+
+
+def test_lpips_compares_all_pairs_of_outputs_where_it_is_asked_for(trainer, monkeypatch):
+    from crossdomain.evaluation.probes import perceptual as module
+
+    monkeypatch.setattr(module, "_lpips", TinyPerception)
+    method, data = RandomTranslation(3, image_size=32), Shapes(image_size=32, batch_size=100)
+    data.setup("fit")
+    method.prepare(data.train_dataloader())
+    run = trainer(callbacks=[Evaluation(lpips=True, samples=3)], limit_test_batches=1)
+    (metrics,) = run.test(method, data, verbose=False)
+    images = next(iter(data.test_dataloader()))["a"]
+    outputs = method.translate(images, "a2b", guide=images, samples=3, seed=SEED, indices=range(len(images)))
+    pairs = [(outputs[:, i] - outputs[:, j]).abs().mean() for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert metrics["test/lpips_diversity_a2b"] == pytest.approx(sum(pairs).item() / 3, rel=1e-5)
+    (without,) = trainer(callbacks=[Evaluation()], limit_test_batches=1).test(method, data, verbose=False)
+    assert not [tag for tag in without if "lpips" in tag]
+    small = Shapes(image_size=16, batch_size=100)
+    method = RandomTranslation(3, image_size=16)
+    small.setup("fit")
+    method.prepare(small.train_dataloader())
+    with pytest.raises(ValueError, match="at least 32 px, but these have 16"):
+        trainer(callbacks=[Evaluation(lpips=True)], limit_test_batches=1).test(method, small, verbose=False)
+
+
+def test_lpips_without_a_network_says_what_is_missing(monkeypatch):
+    from urllib.error import URLError
+
+    from torchvision.models import _api
+
+    from crossdomain.evaluation.probes import perceptual as module
+
+    def unreachable(*args, **kwargs):
+        raise URLError("no route")
+
+    monkeypatch.setattr(_api, "load_state_dict_from_url", unreachable)
+    with pytest.raises(ValueError, match=r"AlexNet's weights of torchvision, which could not be fetched: .*no route"):
+        module._lpips()
 
 
 def test_methods_are_known_by_capabilities():

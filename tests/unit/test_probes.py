@@ -43,6 +43,7 @@ def test_tags_stand_for_directions_domains_and_names():
 def test_each_probe_of_a_file_is_found_and_takes_the_options_that_it_names():
     options = {"judges": {}, "judge_distances": False, "segmenter": None, "predictor": None, "samples": 3}
     options |= {"coverage_samples": 5, "mode_radius": 0.5, "cycle_noise": 0.25, "jacobian": 2, "fid": False}
+    options |= {"lpips": False}
     made = {type(probe).__name__: probe for probe in probes.make_probes(options)}
     assert len(made) == len(probes.all_probes())
     assert made["OutputDiversity"].samples == 3

@@ -24,6 +24,7 @@ from crossdomain.domains import DataSpec, Described, partners, with_truths
 from crossdomain.evaluation import Evaluation
 from crossdomain.evaluation.grid import labelled_columns
 from crossdomain.method import Batch, Method
+from crossdomain.rivals import rivals
 
 Format = Literal["table", "markdown", "csv", "json"]
 
@@ -36,6 +37,7 @@ class Comparison:
         data: what the methods were evaluated on.
         split: ``test`` or ``val``.
         metrics: by member, metrics by tag, without the name of the split.
+        rivals: the same of what knows nothing (:mod:`crossdomain.rivals`): copies of the input, the mean image, ...
         not_applicable: why the other members cannot be evaluated on this data.
         logs: where TensorBoard finds the scalars, one row a member under HParams, and the panel.
     """
@@ -44,6 +46,7 @@ class Comparison:
     split: str
     logs: Path
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    rivals: dict[str, dict[str, float]] = field(default_factory=dict)
     not_applicable: dict[str, str] = field(default_factory=dict)
 
     def tags(self) -> list[str]:
@@ -63,12 +66,14 @@ class Comparison:
                     "data": self.data,
                     "split": self.split,
                     "metrics": self.metrics,
+                    "rivals": self.rivals,
                     "not_applicable": self.not_applicable,
                 },
                 indent=2,
             )
         header = ["", *self.tags()]
-        rows = [[name, *(_number(values.get(tag)) for tag in self.tags())] for name, values in self.metrics.items()]
+        values_of = {**self.metrics, **self.rivals}
+        rows = [[name, *(_number(values.get(tag)) for tag in self.tags())] for name, values in values_of.items()]
         if form == "csv":
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows([["method", *self.tags()], *rows])
@@ -178,19 +183,17 @@ def compare(
     can_write(logs)
     members = find_members(names)
     result = Comparison(type(data).__name__, split, Path(logs))
+    evaluation = evaluation or Evaluation(pictures=0)
     columns: dict[str, list[tuple[str, Tensor]]] = {}
     batch: Batch = {}
+    fitting: list[Method] = []
     for name, checkpoint in members.items():
         method = hub.load(checkpoint)
         if (reason := _misfit(method, given)) is not None:
             result.not_applicable[name] = reason
             continue
-        result.metrics[name] = _evaluate(method, data, split, evaluation or Evaluation(pictures=0), device)
-        entries: dict[str, Any] = {"checkpoint": name, "method": type(method).__name__, "data": type(data).__name__}
-        entries |= {"parameters": sum(p.numel() for p in method.parameters()), "images_seen": method.images_seen}
-        logger = TensorBoardLogger(logs, name="", version=name, default_hp_metric=False)
-        logger.log_hyperparams(entries, {f"{split}/{tag}": value for tag, value in result.metrics[name].items()})
-        logger.finalize("success")
+        fitting.append(method)
+        result.metrics[name] = _evaluate(name, method, data, split, evaluation, device, logs)
         if pictures:
             loader = data.test_dataloader() if split == "test" else data.val_dataloader()
             batch = batch or with_truths(next(iter(loader)))
@@ -198,6 +201,14 @@ def compare(
     if not result.metrics:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in result.not_applicable.items())
         raise ValueError(f"No member fits {result.data}.\n{reasons}\nGive other members, or other data.")
+    try:
+        data.setup("fit")
+        loader = data.train_dataloader()
+    except (FileNotFoundError, ValueError) as error:  # no training split, or one of fewer images than a batch
+        result.not_applicable["mean-image, random-image"] = str(error).splitlines()[0]
+        loader = None
+    for name, rival in rivals(given, fitting, loader).items():
+        result.rivals[name] = _evaluate(name, rival, data, split, evaluation, device, logs)
     panel = TensorBoardLogger(logs, name="", version="panel", default_hp_metric=False)
     for direction, shown in columns.items():
         panel.experiment.add_image(f"{split}/panel_{direction}", labelled_columns(shown), 0)
@@ -206,8 +217,15 @@ def compare(
 
 
 def _evaluate(
-    method: Method, data: LightningDataModule, split: str, evaluation: Evaluation, device: str
+    name: str,
+    method: Method,
+    data: LightningDataModule,
+    split: str,
+    evaluation: Evaluation,
+    device: str,
+    logs: str | Path,
 ) -> dict[str, float]:
+    """Metrics of a method by tag; they and what it is go to TensorBoard as well."""
     seed_everything(0, verbose=False)  # methods that draw get the same draws
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     trainer = Trainer(
@@ -221,6 +239,11 @@ def _evaluate(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         (metrics,) = (trainer.test if split == "test" else trainer.validate)(method, data, verbose=False)
+    entries: dict[str, Any] = {"checkpoint": name, "method": type(method).__name__, "data": type(data).__name__}
+    entries |= {"parameters": sum(p.numel() for p in method.parameters()), "images_seen": method.images_seen}
+    logger = TensorBoardLogger(logs, name="", version=name, default_hp_metric=False)
+    logger.log_hyperparams(entries, {tag: float(value) for tag, value in metrics.items()})
+    logger.finalize("success")
     return {tag.removeprefix(f"{split}/"): float(value) for tag, value in metrics.items()}
 
 

@@ -52,6 +52,7 @@ class Evaluation(Callback):
         jacobian: images of each domain at which ``jacobian_min`` and ``jacobian_max`` are computed, which takes seconds
             for each; 0 leaves them out.
         fid: compute ``fid`` and ``kid``; needs the extra ``[fid]``, which downloads Inception weights.
+        lpips: compute ``lpips_diversity``; torchvision downloads AlexNet's weights.
         probes: what else is measured, by probes of one's own; the attribute holds the zoo's and these.
     """
 
@@ -69,6 +70,7 @@ class Evaluation(Callback):
         cycle_noise: float = 0.1,
         jacobian: int = 0,
         fid: bool = False,
+        lpips: bool = False,
         judges: dict[str, str] | None = None,
         probes: list[Probe] | None = None,
     ) -> None:
@@ -86,6 +88,7 @@ class Evaluation(Callback):
             "cycle_noise": cycle_noise,
             "jacobian": jacobian,
             "fid": fid,
+            "lpips": lpips,
         }
         self.probes = [*make_probes(options), *(probes or [])]
         _refuse_doubled(self.probes)

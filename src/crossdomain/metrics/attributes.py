@@ -121,7 +121,9 @@ class TranslationCorrectness(_Transfer):
     - content preservation: shared attributes that are those of the image;
     - style manipulation: attributes special to the target that are those of the guide;
     - model bias: attributes in which image and guide agree, and the output does not (best 0);
-    - disentanglement: the mean of content preservation and style manipulation.
+    - disentanglement: the mean of content preservation and style manipulation;
+    - content and style: the lesser of the two, which is 0 for copies of the image and for copies of the guide, whose
+      disentanglement is 0.5. It is ours.
 
     Each is the share of pairs, of each attribute, and then the mean over attributes; the first three are of pairs that
     differ in the attribute, and attributes without a pair are left out. Real numbers have no bias. The paper's figures
@@ -149,7 +151,7 @@ class TranslationCorrectness(_Transfer):
         self.equal += equal.double().sum(0)
 
     def compute(self) -> dict[str, Tensor]:
-        """The five scores over all pairs so far, without those that no pair tells anything about."""
+        """The six scores over all pairs so far, without those that no pair tells anything about."""
         shares = self.right / self.pairs
         held, kept, taken = (shares[self._in(part).to(shares.device)].nanmean() for part in ("held", "kept", "taken"))
         return _known(
@@ -159,6 +161,7 @@ class TranslationCorrectness(_Transfer):
                 "style_manipulation": taken,
                 "model_bias": (self.changed / self.equal).nanmean(),
                 "disentanglement": (kept + taken) / 2,
+                "content_and_style": torch.minimum(kept, taken),
             }
         )
 

@@ -32,7 +32,7 @@ class TransferredAttributes(Probe):
         ),
         Tag(
             "translation_quality_{direction} content_preservation_{direction} style_manipulation_{direction} "
-            "model_bias_{direction} disentanglement_{direction}",
+            "model_bias_{direction} disentanglement_{direction} content_and_style_{direction}",
             "the same",
             "`TranslationCorrectness`, in [0, 1]",
         ),
