@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from crossdomain.domains import DataSpec, Direction
@@ -34,7 +33,7 @@ class _Rival(Method):
 
 
 class CopyInput(_Rival):
-    """The input as it is, in directions between domains of equal channels. No metric of cycles tells it from the best."""
+    """The input as it is, in directions between domains of equal channels; best in all metrics of cycles."""
 
     def __init__(self, spec: DataSpec, directions: Sequence[Direction]) -> None:
         channels = dict(zip(spec.letters, spec.channels, strict=True))

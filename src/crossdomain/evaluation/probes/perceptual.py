@@ -27,7 +27,7 @@ class PerceptualDiversity(Probe):
     tags = (
         Tag(
             "lpips_diversity_{direction}",
-            "asked for (`Evaluation(lpips=True)`), and the method has many outputs for one input, images of 1 or 3 channels",
+            "asked for (`Evaluation(lpips=True)`), the method has many outputs for one input, of 1 or 3 channels",
             "torchmetrics' LPIPS by AlexNet, the mean over all pairs of `samples` outputs; 0 where all are alike",
         ),
     )
