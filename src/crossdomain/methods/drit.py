@@ -21,7 +21,7 @@ from crossdomain.optimization import OptimizerFactory, ScheduleFactory
 
 
 class DRIT(Method):
-    """DRIT++ (Lee, Tseng, Mao, Huang, Lu, Singh, Yang, IJCV 2020, arXiv 1905.01270), of DRIT (ECCV 2018, 1808.00948).
+    """DRIT++ (Lee, Tseng, Mao, Huang, Lu, Singh, Yang, IJCV 2020, arXiv 1905.01270), of DRIT (arXiv 1808.00948).
 
     Each domain has encoders of content and of attribute, and a decoder: ``c_a = content_a(a) + n``, n ~ N(0, I), s_a ~
     N(mu_a, var_a) of ``attribute_a(a)``, and ``decode_a(c_a, s_a)``. A critic D tells c_a from c_b, and contents are
@@ -57,7 +57,8 @@ class DRIT(Method):
         content_norm_weight: lambda_n.
         latent_weight: lambda_z.
         mode_seeking_weight: lambda_ms; 0 is DRIT.
-        content_critic_rounds: D moves so many times, each on a batch of its own, for each move of the others.
+        content_critic_rounds: D moves so many times, each on a batch of its own, for each move of the others, whose
+            rounds alone ``generator_interval`` then counts.
         content_critic_gradient_clip: largest norm of D's gradient; None leaves it to ``gradient_clip``.
         content_critic_optimizer: optimizer of the player ``content_critic``.
         content_critic_schedule: schedule of the player ``content_critic``.
