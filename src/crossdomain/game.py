@@ -128,7 +128,7 @@ class Game(LightningModule, metaclass=_Made):
         self.critic_schedule = critic_schedule
         self.critic_turns = critic_turns
         self.generator_interval = generator_interval
-        self.gradient_clip = gradient_clip
+        self.gradient_clip = self._clip = gradient_clip
         self.accumulate = accumulate
         self.channels_last = channels_last
         self.compile_networks = compile_networks
@@ -243,18 +243,19 @@ class Game(LightningModule, metaclass=_Made):
     def _update(self, player: str, optimizer: Optimizer | LightningOptimizer, loss: Tensor) -> None:
         self.manual_backward(loss / self.accumulate if self.accumulate > 1 else loss)
         if (self.rounds + 1) % self.accumulate == 0 or self.trainer.is_last_batch:
+            self._clip = getattr(self, f"{player}_gradient_clip", None) or self.gradient_clip
             optimizer.step()
             optimizer.zero_grad()
             self.after_step(player)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip the gradient of the player that is about to move, freed of a scaler's factor."""
-        if self.gradient_clip is None:
+        """Clip the gradient of the player that is about to move, by its own bound or that of all, freed of a scaler."""
+        if self._clip is None:
             return
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         if scaler is not None and getattr(optimizer, "_step_supports_amp_scaling", False):
             scaler.unscale_(optimizer)  # fused optimizers would do it in their step; of others Lightning has done it
-        nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], self.gradient_clip)
+        nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], self._clip)
 
     def on_validation_model_zero_grad(self) -> None:
         """Free gradients before a validation, unless they are of rounds whose update is still to come."""

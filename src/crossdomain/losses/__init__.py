@@ -12,6 +12,8 @@ from crossdomain.losses.discrepancy import Discrepancy, DiscrepancyFactory, squa
 from crossdomain.losses.divergences import Divergence, DivergenceName, f_divergence
 from crossdomain.losses.functions import (
     capacity_bits,
+    confusion,
+    mode_seeking,
     standard_logistic_log_prob,
     standard_normal_kl,
     standard_normal_log_prob,
@@ -59,6 +61,7 @@ __all__ = [
     "Sinkhorn",
     "Wasserstein",
     "capacity_bits",
+    "confusion",
     "dual_adversarial_distance",
     "dual_objective",
     "dual_weights",
@@ -70,6 +73,7 @@ __all__ = [
     "kernel_variances",
     "linear_kernel",
     "mmd_squared",
+    "mode_seeking",
     "optimal_assignment",
     "primal_adversarial_distance",
     "scales",

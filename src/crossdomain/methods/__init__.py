@@ -7,6 +7,7 @@ from crossdomain.methods.cyclegan import CycleGAN
 from crossdomain.methods.discogan import DiscoGAN
 from crossdomain.methods.distancegan import DistanceGAN
 from crossdomain.methods.distribution_matching import DistributionMatching
+from crossdomain.methods.drit import DRIT
 from crossdomain.methods.flowgan import FlowGAN
 from crossdomain.methods.lrmf import LRMF
 from crossdomain.methods.munit import MUNIT
@@ -17,6 +18,7 @@ from crossdomain.methods.unit import UNIT
 
 __all__ = [
     "ADDA",
+    "DRIT",
     "LRMF",
     "MUNIT",
     "RIFT",

@@ -5,6 +5,7 @@ A network that needs images whose sides are multiples of some number says so in 
 """
 
 from crossdomain.networks.classifiers import ConvClassifier, LeNet, StridedClassifier, TimmClassifier
+from crossdomain.networks.content_critic import ContentCritic
 from crossdomain.networks.critics import (
     CriticPyramid,
     MultiScaleCritic,
@@ -15,6 +16,7 @@ from crossdomain.networks.critics import (
 )
 from crossdomain.networks.decoders import ConvDecoder
 from crossdomain.networks.disco import DiscoCritic, DiscoGenerator
+from crossdomain.networks.drit import DRITGenerator, drit_critic
 from crossdomain.networks.encoders import ConvEncoder, ResNetEncoder
 from crossdomain.networks.initialization import initialize_kaiming, initialize_normal, initialize_xavier
 from crossdomain.networks.latent_unet import LatentUNetGenerator
@@ -27,10 +29,12 @@ from crossdomain.networks.unit import UNITGenerator
 from crossdomain.networks.vector import VectorNetwork, score_critic
 
 __all__ = [
+    "ContentCritic",
     "ConvClassifier",
     "ConvDecoder",
     "ConvEncoder",
     "CriticPyramid",
+    "DRITGenerator",
     "DiscoCritic",
     "DiscoGenerator",
     "LatentUNetGenerator",
@@ -53,6 +57,7 @@ __all__ = [
     "VectorNetwork",
     "affine_patch_critic",
     "batch_patch_critic",
+    "drit_critic",
     "initialize_kaiming",
     "initialize_normal",
     "initialize_xavier",

@@ -1,4 +1,4 @@
-"""Images joined along their channels, as skip connections do."""
+"""Images joined along their channels, as skip connections do, and vectors that join them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ def memory_format(x: Tensor) -> torch.memory_format:
     """How ``x`` (N, C, H, W) is laid out: with channels last, or contiguous."""
     last = x.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if last else torch.contiguous_format
+
+
+def at_every_pixel(z: Tensor, x: Tensor) -> Tensor:
+    """Vectors (N, latent) as images of the height, width, precision and layout of ``x``."""
+    images = z.to(x.dtype)[:, :, None, None].expand(-1, -1, *x.shape[2:])
+    return images.contiguous(memory_format=memory_format(x))
 
 
 def concatenate(*parts: Tensor) -> Tensor:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 from torch import Tensor, nn
 
 from crossdomain.checks import at_least
 from crossdomain.networks.initialization import initialize_xavier
 from crossdomain.networks.norms import Norm, make_norm
+
+Padding = Literal["zeros", "reflect"]
 
 
 class _Encoder(nn.Module):
@@ -31,15 +34,15 @@ class _Encoder(nn.Module):
 class _DownBlock(nn.Module):
     """A residual block that halves the image by averaging."""
 
-    def __init__(self, channels: int, wider: int, norm: Norm) -> None:
+    def __init__(self, channels: int, wider: int, norm: Norm, padding: Padding) -> None:
         super().__init__()
         self.conv = nn.Sequential(
             make_norm(norm, channels),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding),
             make_norm(norm, channels),
             nn.LeakyReLU(0.2),
-            nn.Sequential(nn.Conv2d(channels, wider, 3, padding=1), nn.AvgPool2d(2)),
+            nn.Sequential(nn.Conv2d(channels, wider, 3, padding=1, padding_mode=padding), nn.AvgPool2d(2)),
         )
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(channels, wider, 1))
 
@@ -59,16 +62,23 @@ class ResNetEncoder(_Encoder):
         width: w, channels after the first convolution.
         blocks: residual blocks; the image is at least ``2 ** (blocks + 1)`` px.
         norm: normalisation inside the blocks.
+        padding: what lies around images and features: ``zeros``, or their mirror image (``reflect``).
     """
 
     def __init__(
-        self, in_channels: int, latent: int, width: int = 64, blocks: int = 4, norm: Norm = "instance"
+        self,
+        in_channels: int,
+        latent: int,
+        width: int = 64,
+        blocks: int = 4,
+        norm: Norm = "instance",
+        padding: Padding = "zeros",
     ) -> None:
         at_least(1, self, latent=latent, width=width)
         at_least(0, self, blocks=blocks)
         widths = [width * min(4, n + 1) for n in range(blocks + 1)]
-        features: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, stride=2, padding=1)]
-        features += [_DownBlock(*pair, norm) for pair in pairwise(widths)]
+        features: list[nn.Module] = [nn.Conv2d(in_channels, width, 4, stride=2, padding=1, padding_mode=padding)]
+        features += [_DownBlock(*pair, norm, padding) for pair in pairwise(widths)]
         super().__init__([*features, nn.LeakyReLU(0.2)], widths[-1], latent)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from crossdomain.checks import at_least
-from crossdomain.networks.concatenation import concatenate, memory_format
+from crossdomain.networks.concatenation import at_every_pixel, concatenate
 from crossdomain.networks.initialization import initialize_xavier
 from crossdomain.networks.norms import Norm, make_norm
 from crossdomain.networks.unet import Upsampling, doubled, to_image
@@ -27,16 +27,10 @@ class _Level(nn.Module):
         self.outermost = outermost
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        seen = concatenate(x, _at_every_pixel(z, x)) if self.latent else x
+        seen = concatenate(x, at_every_pixel(z, x)) if self.latent else x
         inside = self.down(seen)
         outside = self.up(inside if self.submodule is None else self.submodule(inside, z))
         return outside if self.outermost else concatenate(outside, x)
-
-
-def _at_every_pixel(z: Tensor, x: Tensor) -> Tensor:
-    """Vectors (N, latent) as images of the height, width, precision and layout of ``x``."""
-    images = z.to(x.dtype)[:, :, None, None].expand(-1, -1, *x.shape[2:])
-    return images.contiguous(memory_format=memory_format(x))
 
 
 class LatentUNetGenerator(nn.Module):

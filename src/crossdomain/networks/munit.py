@@ -148,13 +148,23 @@ class MUNITCritic(CriticPyramid):
         width: w.
         layers: convolutions of stride 2; the smallest image has at least ``2 ** layers`` px.
         scales: how many.
+        negative_slope: of the leaky ReLUs.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, width: int = 64, layers: int = 4, scales: int = 3) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int = 64,
+        layers: int = 4,
+        scales: int = 3,
+        negative_slope: float = 0.2,
+    ) -> None:
         def critic() -> nn.Module:
             modules, c = [], in_channels
             for wider in (width * 2**n for n in range(layers)):
-                modules += [nn.ReflectionPad2d(1), nn.Conv2d(c, wider, 4, stride=2), nn.LeakyReLU(0.2, True)]
+                modules += [nn.ReflectionPad2d(1), nn.Conv2d(c, wider, 4, stride=2)]
+                modules.append(nn.LeakyReLU(negative_slope, True))
                 c = wider
             return nn.Sequential(*modules, nn.Conv2d(c, out_channels, 1))
 
