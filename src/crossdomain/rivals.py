@@ -93,8 +93,9 @@ def rivals(spec: DataSpec, members: Sequence[Method], loader: Iterable[Batch] | 
         found["mean-image"] = MeanImage(spec, directions)
     if guided:
         found["copy-guide"] = CopyGuide(spec, directions)
-    if guided and loader is not None and set(directions) <= set(RandomTranslation.directions):
-        found["random-image"] = RandomTranslation(*spec.channels, image_size=spec.image_size or 1)
+    if guided and loader is not None and len(spec.channels) == 2 and spec.image_size is not None:
+        first, second = spec.channels
+        found["random-image"] = RandomTranslation(first, second, spec.image_size)
     found = {name: rival for name, rival in found.items() if rival.directions}
     for rival in found.values():
         rival.prepare(loader or ())
