@@ -55,6 +55,7 @@ def test_each_probe_of_a_file_is_found_and_takes_the_options_that_it_names():
 
 
 def test_a_probe_of_the_zoo_is_one_file_more(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "integration"))
     (tmp_path / "brightness.py").write_text(
         "from test_own_probe import Brightness as _Base\n\n\n"
         "class Brightness(_Base):\n    def __init__(self, samples):\n        super().__init__(float(samples))\n"
