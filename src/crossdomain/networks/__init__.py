@@ -14,6 +14,7 @@ from crossdomain.networks.critics import (
     batch_patch_critic,
 )
 from crossdomain.networks.decoders import ConvDecoder
+from crossdomain.networks.didd import DIDDCritic, DIDDGenerator
 from crossdomain.networks.disco import DiscoCritic, DiscoGenerator
 from crossdomain.networks.encoders import ConvEncoder, ResNetEncoder
 from crossdomain.networks.initialization import initialize_kaiming, initialize_normal, initialize_xavier
@@ -31,6 +32,8 @@ __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "CriticPyramid",
+    "DIDDCritic",
+    "DIDDGenerator",
     "DiscoCritic",
     "DiscoGenerator",
     "LatentUNetGenerator",
