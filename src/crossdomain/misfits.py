@@ -65,6 +65,22 @@ def _network_in(error: Exception, networks: Mapping[str, nn.Module], owner: str)
     return f"the networks of {owner}"
 
 
+def require_equal_sizes(images: Tensor, guide: Tensor, owner: str) -> None:
+    """Refuse a guide of another height or width than the images have.
+
+    Args:
+        images: (N, C, H, W).
+        guide: (N, C, H, W).
+        owner: the class of the method, for the message.
+
+    Raises:
+        ValueError: the sizes differ.
+    """
+    if guide.shape[2:] != images.shape[2:]:
+        of_guide, of_images = ("x".join(map(str, x.shape[2:])) for x in (guide, images))
+        raise ValueError(f"The guide has {of_guide} px, the image {of_images} px, but {owner} takes equal sizes.")
+
+
 def features_of(network: nn.Module, owner: str, advice: str) -> Callable[[Tensor], Tensor]:
     """The ``features`` of a network: images (N, C, H, W) to (N, D).
 

@@ -84,7 +84,7 @@ def test_every_recipe_trains(recipe, small_data):
         options[options.index("--data.root") + 1] = str(small_data / "own")
     if method in SLIM and data in ("facades", "maps", "cityscapes", "folder"):
         options += [*SLIM[method], "--data.image_size", "64", "--data.load_size", "64"]
-    if recipe in ("drit_shapes", "munit_shapes", "rift_shapes"):  # the papers' sizes
+    if recipe in ("drit_shapes", "munit_shapes", "munitx_shapes", "rift_shapes"):  # the papers' sizes
         options += ["--data.batch_size", "2"]
     if data.endswith("embeddings"):
         write_embeddings(small_data / "embeddings" / "mnist_usps.pt")

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from crossdomain import serialization
+from crossdomain import hub, serialization
 from crossdomain.datamodules import Digits
 from crossdomain.methods import MUNIT
 from crossdomain.networks import MUNITCritic, MUNITGenerator
+from crossdomain.recipes import read_recipe
 
 SMALL = {
     "generator": partial(MUNITGenerator, width=4, blocks=1, style_halvings=2, hidden=8),
@@ -152,3 +153,11 @@ def test_any_batch_size_trains_and_a_checkpoint_rebuilds_it(n, trainer, tmp_path
     images = 2 * torch.rand(2, 3, 16, 16) - 1
     assert torch.equal(again.translate(images, "b2a", seed=3), method.eval().translate(images, "b2a", seed=3))
     assert again.weights == method.weights
+
+
+@pytest.mark.parametrize("data", ["", "_shapes"])
+def test_munitx_is_munit_with_cycles_whatever_munit_has(data):
+    plain, cycled = (read_recipe(hub.find_recipe(f"{name}{data}")) for name in ("munit", "munitx"))
+    assert cycled["model"]["init_args"].pop("cycle_weight") == 10.0
+    plain["model"]["init_args"].pop("cycle_weight", None)
+    assert plain == cycled

@@ -4,6 +4,7 @@ from crossdomain.methods.adda import ADDA
 from crossdomain.methods.alignflow import AlignFlow
 from crossdomain.methods.bicyclegan import BiCycleGAN
 from crossdomain.methods.cyclegan import CycleGAN
+from crossdomain.methods.didd import DIDD
 from crossdomain.methods.discogan import DiscoGAN
 from crossdomain.methods.distancegan import DistanceGAN
 from crossdomain.methods.distribution_matching import DistributionMatching
@@ -18,6 +19,7 @@ from crossdomain.methods.unit import UNIT
 
 __all__ = [
     "ADDA",
+    "DIDD",
     "DRIT",
     "LRMF",
     "MUNIT",

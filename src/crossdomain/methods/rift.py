@@ -18,6 +18,7 @@ from crossdomain.methods.critics import Critics, add_generators
 from crossdomain.methods.cycles import Cycles
 from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.methods.style_channel import StyleChannel
+from crossdomain.misfits import require_equal_sizes
 from crossdomain.networks import StyledResNetGenerator, affine_patch_critic
 from crossdomain.noise import Noise
 
@@ -203,11 +204,7 @@ class RIFT(Method):
 
     def _translate(self, images: Tensor, direction: Direction, guide: Tensor | None, noise: Noise | None) -> Tensor:
         assert guide is not None
-        if guide.shape[2:] != images.shape[2:]:
-            of_guide, of_images = ("x".join(map(str, x.shape[2:])) for x in (guide, images))
-            raise ValueError(
-                f"The guide has {of_guide} px, the image {of_images} px, but {type(self).__name__} takes equal sizes."
-            )
+        require_equal_sizes(images, guide, type(self).__name__)
         seen = images, self.styles.style(guide, direction.target)
         if noise is not None:
             seen = self.styles.noisy(*seen, lambda x: noise.normal(*x.shape[1:]))

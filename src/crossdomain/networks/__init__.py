@@ -15,6 +15,7 @@ from crossdomain.networks.critics import (
     batch_patch_critic,
 )
 from crossdomain.networks.decoders import ConvDecoder
+from crossdomain.networks.didd import DIDDCritic, DIDDGenerator
 from crossdomain.networks.disco import DiscoCritic, DiscoGenerator
 from crossdomain.networks.drit import DRITGenerator, drit_critic
 from crossdomain.networks.encoders import ConvEncoder, ResNetEncoder
@@ -34,6 +35,8 @@ __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "CriticPyramid",
+    "DIDDCritic",
+    "DIDDGenerator",
     "DRITGenerator",
     "DiscoCritic",
     "DiscoGenerator",

@@ -33,10 +33,11 @@ def has_shift(norm: Norm) -> bool:
 def normalize_spectrally(network: nn.Module) -> None:
     """Divide the weights of all convolutions and linear layers by their largest singular value (arXiv 1802.05957).
 
-    A weight is taken as a matrix (channels out, rest). Its singular vectors are buffers, which each pass in training
-    mode brings nearer by one power iteration and none in evaluation mode does. Weights go by other names then
-    (``parametrizations.weight.original``), and cannot be initialised any more: call this last.
+    A weight is taken as a matrix (channels out, rest), that of a transposed convolution also. Its singular vectors are
+    buffers, which each pass in training mode brings nearer by one power iteration and none in evaluation mode does.
+    Weights go by other names then (``parametrizations.weight.original``), and cannot be initialised any more: call
+    this last.
     """
     for module in list(network.modules()):
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             parametrizations.spectral_norm(module)
