@@ -33,8 +33,8 @@ class AugmentedCycleGAN(Method):
 
         L_GAN(C_b, b~) + w L_GAN(D_a, z~_a) + lambda_a |a' - a| + lambda_z |z_b' - z_b|
 
-    and the same with a and b exchanged. |.| is the mean absolute difference; D_a tells codes from N(0, I). Critics move
-    first, and the others by what they say then. A guide's code is that of the guide beside its own translation.
+    and the same with a and b exchanged. |.| is the mean absolute difference; D_a tells draws of N(0, I) from codes. The
+    critics move first. A guide's code is that of the guide beside its own translation.
 
     Args:
         channels_a: channels of domain a.
@@ -108,7 +108,9 @@ class AugmentedCycleGAN(Method):
         self.latent_critics = {domain: latent_critic(self.latents[domain], 1) for domain in judged}
         named = {f"encoder_{domain}": network for domain, network in self.encoders.items()}
         latent_named = {f"latent_critic_{domain}": network for domain, network in self.latent_critics.items()}
-        for name, network in {**self.generators, **named, **latent_named}.items():
+        for way, network in self.generators.items():
+            self.add_module(way, network)
+        for name, network in (named | latent_named).items():
             self.add_module(name, network)
         self.players = {"critic": (*self.critics.names, *latent_named), "generator": (*BOTH, *named)}
         self.multimodal = max(self.latents.values()) > 0
