@@ -52,7 +52,7 @@ def misfits_named(
             what = f"{'Images' if images.ndim == 4 else 'Vectors'} of {size} do not"
         raise MisfitError(
             f"{what} fit {_network_in(error, networks(), owner)}: {str(error).splitlines()[0].rstrip('.')}.\n"
-            "Take larger images (data.image_size), fewer layers, or another network."
+            "Take larger images (data.image_size) or batches (data.batch_size), fewer layers, or another network."
         ) from error
 
 

@@ -144,7 +144,7 @@ def test_list_fits_the_terminal_and_is_whole_elsewhere(columns, capsys, monkeypa
     assert list(entries) == [*hub.list_recipes(), *(name for name in entries if name in hub.list_models())]
     assert set(hub.list_models()) <= set(entries)
     headings = [line for before, line in pairwise(lines) if before == "" and line]
-    assert headings[:5] == ["ADDA", "AlignFlow", "Autoencoder", "BiCycleGAN", "Classifier"]
+    assert headings[:5] == ["ADDA", "AlignFlow", "AugCycleGAN", "Autoencoder", "BiCycleGAN"]
     assert {"Digits, test split", "Moons, test split"} <= set(headings)
     metrics = hub.model_info("cyclegan-digits")["metrics"]
     told = ", ".join(f"{tag} {metrics[tag]:.4g}" for tag in headlines(metrics))

@@ -2,6 +2,7 @@
 
 from crossdomain.methods.adda import ADDA
 from crossdomain.methods.alignflow import AlignFlow
+from crossdomain.methods.augmented_cyclegan import AugmentedCycleGAN
 from crossdomain.methods.bicyclegan import BiCycleGAN
 from crossdomain.methods.cyclegan import CycleGAN
 from crossdomain.methods.didd import DIDD
@@ -26,6 +27,7 @@ __all__ = [
     "RIFT",
     "UNIT",
     "AlignFlow",
+    "AugmentedCycleGAN",
     "BiCycleGAN",
     "CycleGAN",
     "DiscoGAN",

@@ -4,6 +4,12 @@ Generators and encoders with a latent vector are made with its length as well.
 A network that needs images whose sides are multiples of some number says so in its attribute ``total_stride``.
 """
 
+from crossdomain.networks.augmented_cyclegan import (
+    AugCycleGANCritic,
+    ConditionalResNetGenerator,
+    LatentCritic,
+    WholeImageCritic,
+)
 from crossdomain.networks.classifiers import ConvClassifier, LeNet, StridedClassifier, TimmClassifier
 from crossdomain.networks.content_critic import ContentCritic
 from crossdomain.networks.critics import (
@@ -18,7 +24,7 @@ from crossdomain.networks.decoders import ConvDecoder
 from crossdomain.networks.didd import DIDDCritic, DIDDGenerator
 from crossdomain.networks.disco import DiscoCritic, DiscoGenerator
 from crossdomain.networks.drit import DRITGenerator, drit_critic
-from crossdomain.networks.encoders import ConvEncoder, ResNetEncoder
+from crossdomain.networks.encoders import ConvEncoder, PairEncoder, ResNetEncoder
 from crossdomain.networks.initialization import initialize_kaiming, initialize_normal, initialize_xavier
 from crossdomain.networks.latent_unet import LatentUNetGenerator
 from crossdomain.networks.munit import MUNITCritic, MUNITGenerator
@@ -30,6 +36,8 @@ from crossdomain.networks.unit import UNITGenerator
 from crossdomain.networks.vector import VectorNetwork, score_critic
 
 __all__ = [
+    "AugCycleGANCritic",
+    "ConditionalResNetGenerator",
     "ContentCritic",
     "ConvClassifier",
     "ConvDecoder",
@@ -40,12 +48,14 @@ __all__ = [
     "DRITGenerator",
     "DiscoCritic",
     "DiscoGenerator",
+    "LatentCritic",
     "LatentUNetGenerator",
     "LeNet",
     "MUNITCritic",
     "MUNITGenerator",
     "MultiScaleCritic",
     "Norm",
+    "PairEncoder",
     "PatchCritic",
     "PixelCritic",
     "ResNetEncoder",
@@ -58,6 +68,7 @@ __all__ = [
     "UNITGenerator",
     "UNetGenerator",
     "VectorNetwork",
+    "WholeImageCritic",
     "affine_patch_critic",
     "batch_patch_critic",
     "drit_critic",

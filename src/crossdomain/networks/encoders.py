@@ -1,4 +1,4 @@
-"""Encoders of BiCycleGAN: an image to the normal distribution of its latent vector."""
+"""Encoders: an image to the normal distribution of its latent vector."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 from crossdomain.checks import at_least
-from crossdomain.networks.initialization import initialize_xavier
-from crossdomain.networks.norms import Norm, make_norm
+from crossdomain.networks.initialization import initialize_normal, initialize_xavier
+from crossdomain.networks.norms import Norm, has_shift, make_norm
 
 Padding = Literal["zeros", "reflect"]
 
@@ -106,3 +106,30 @@ class ConvEncoder(_Encoder):
             convolution = nn.Conv2d(channels, wider, 4, stride=2, padding=1)
             features += [convolution, make_norm(norm, wider), nn.LeakyReLU(0.2)]
         super().__init__(features, widths[-1], latent)
+
+
+class PairEncoder(_Encoder):
+    """Convolutional encoder of an image beside its translation (Almahairi et al., arXiv 1802.10151).
+
+    3x3 convolutions of stride 2 with widths w, 2w, 4w, ... and a 4x4 convolution without padding, with ReLU. At 64 px,
+    what the paper's networks are made for, there is one place left; those of larger images are averaged. At a latent of
+    16, width 32 and 4 halvings it has 1,447,040 parameters with 6 channels and 1,446,176 with 3.
+
+    Args:
+        in_channels: channels of both images together.
+        latent: length of z.
+        width: w, channels after the first convolution.
+        halvings: convolutions of stride 2; images have at least ``4 * 2 ** halvings`` px.
+        norm: normalisation after each convolution but the first.
+    """
+
+    def __init__(self, in_channels: int, latent: int, width: int = 32, halvings: int = 4, norm: Norm = "batch") -> None:
+        at_least(1, self, latent=latent, width=width, halvings=halvings)
+        widths = [width * 2**n for n in range(halvings)]
+        convolutions = [nn.Conv2d(*pair, 3, stride=2, padding=1, bias=not has_shift(norm)) for pair in pairwise(widths)]
+        convolutions.append(nn.Conv2d(widths[-1], widths[-1], 4, bias=not has_shift(norm)))
+        features: list[nn.Module] = [nn.Conv2d(in_channels, width, 3, stride=2, padding=1), nn.ReLU(inplace=True)]
+        for convolution in convolutions:
+            features += [convolution, make_norm(norm, convolution.out_channels), nn.ReLU(inplace=True)]
+        super().__init__(features, widths[-1], latent)
+        initialize_normal(self)
