@@ -227,12 +227,13 @@ def test_bottleneck_noise_is_on_embeddings_in_training_and_bounds_their_bits(bat
 
     assert isinstance(noisy, HidesCodes)
     method = PuppetGAN(1, latent=8, attribute_latent=2, bottleneck_noise=0.5, **ON_DIGITS)
-    data = PuppetDigits(batch_size=20, image_size=16)
+    nn.init.normal_(method.encoder.model[-1].weight)
+    data = PuppetDigits(batch_size=100, image_size=16)
     run = trainer(callbacks=[Evaluation(pictures=0)], limit_val_batches=1)
     (found,) = run.validate(method, data, verbose=False)
     codes = method.eval().encode(next(iter(data.val_dataloader()))["b"], "b")
-    bits = 2 * torch.log2(1 + codes.square().mean() / 0.25)  # two numbers, through noise
-    assert found["val/capacity_bits_b"] == pytest.approx(bits.item(), rel=1e-4)
+    bits = 2 * torch.log2(1 + codes.double().square().mean() / 0.25)  # two numbers, through noise
+    assert found["val/capacity_bits_b"] == pytest.approx(bits.item(), rel=1e-3)
 
 
 def test_networks_of_the_port():
