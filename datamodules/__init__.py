@@ -7,6 +7,7 @@ from .digits import Digits
 from .facade_styles import FacadeStyles
 from .folders import Cityscapes, Facades, Maps, PairedFolder, UnpairedFolder
 from .loading import DomainImages, Draw, DrawSampler, ResumableLoader, fields_of, images_of, make_loader
+from .puppet_digits import PuppetDigits
 from .shapes import Shapes
 from .toy_facades import ToyFacades
 from .vectors import Embeddings, Gaussians, Moons, VectorData
@@ -27,6 +28,7 @@ __all__ = [
     "Maps",
     "Moons",
     "PairedFolder",
+    "PuppetDigits",
     "ResumableLoader",
     "Shapes",
     "ToyFacades",

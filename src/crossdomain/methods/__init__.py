@@ -14,6 +14,7 @@ from crossdomain.methods.flowgan import FlowGAN
 from crossdomain.methods.lrmf import LRMF
 from crossdomain.methods.munit import MUNIT
 from crossdomain.methods.pix2pix import Pix2Pix
+from crossdomain.methods.puppetgan import PuppetGAN
 from crossdomain.methods.random_translation import RandomTranslation
 from crossdomain.methods.rift import RIFT
 from crossdomain.methods.unit import UNIT
@@ -35,5 +36,6 @@ __all__ = [
     "DistributionMatching",
     "FlowGAN",
     "Pix2Pix",
+    "PuppetGAN",
     "RandomTranslation",
 ]

@@ -10,6 +10,7 @@ from crossdomain.metrics.capacity import ChannelCapacity
 from crossdomain.metrics.cycles import CycleError, NoiseSensitivity, ReconstructionHonesty
 from crossdomain.metrics.features import FeatureDistance
 from crossdomain.metrics.likelihood import BitsPerDim, JacobianExtremes
+from crossdomain.metrics.manipulation import ClassPreservation, ReferenceCorrelation, RestDeviation
 from crossdomain.metrics.neighbours import NeighbourAccuracy
 from crossdomain.metrics.segmentation import SegmentationScore
 from crossdomain.metrics.translation import Diversity, ModeCoverage, TranslationError
@@ -18,6 +19,7 @@ __all__ = [
     "AttributeAccuracy",
     "BitsPerDim",
     "ChannelCapacity",
+    "ClassPreservation",
     "CycleError",
     "Diversity",
     "FeatureDistance",
@@ -27,6 +29,8 @@ __all__ = [
     "NeighbourAccuracy",
     "NoiseSensitivity",
     "ReconstructionHonesty",
+    "ReferenceCorrelation",
+    "RestDeviation",
     "SegmentationScore",
     "TranslationCorrectness",
     "TranslationError",

@@ -29,6 +29,7 @@ from crossdomain.networks.initialization import initialize_kaiming, initialize_n
 from crossdomain.networks.latent_unet import LatentUNetGenerator
 from crossdomain.networks.munit import MUNITCritic, MUNITGenerator
 from crossdomain.networks.norms import Norm, make_norm, normalize_spectrally
+from crossdomain.networks.puppetgan import PuppetDecoder, PuppetEncoder
 from crossdomain.networks.resnet import ResidualBlock, ResNetGenerator, StyledResNetGenerator
 from crossdomain.networks.segmenters import TimmSegmenter
 from crossdomain.networks.unet import UNetGenerator
@@ -58,6 +59,8 @@ __all__ = [
     "PairEncoder",
     "PatchCritic",
     "PixelCritic",
+    "PuppetDecoder",
+    "PuppetEncoder",
     "ResNetEncoder",
     "ResNetGenerator",
     "ResidualBlock",
