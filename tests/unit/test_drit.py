@@ -256,13 +256,13 @@ def test_the_content_critics_gradient_has_a_bound_of_its_own(trainer, snapshot):
         }
         return {player: difference.norm().item() for player, difference in differences.items()}
 
-    free, own, both = steps(), steps(content_critic_gradient_clip=1e-3), steps(gradient_clip=1e-2)
+    free, own, both = steps(), steps(content_critic_clip=1e-3), steps(gradient_clip=1e-2)
     assert own["content_critic"] == pytest.approx(1e-3, rel=1e-3)
     assert own["critic"] == pytest.approx(free["critic"], rel=1e-4)
     assert own["generator"] == pytest.approx(free["generator"], rel=1e-2)
     assert both["generator"] == pytest.approx(1e-2, rel=1e-3)
     assert both["content_critic"] == pytest.approx(free["content_critic"], rel=1e-3)
-    shared = steps(content_critic_gradient_clip=None, gradient_clip=1e-2)
+    shared = steps(content_critic_clip=None, gradient_clip=1e-2)
     assert shared["content_critic"] == pytest.approx(1e-2, rel=1e-3)
 
 

@@ -57,13 +57,13 @@ class DRIT(Method):
         content_norm_weight: lambda_n.
         latent_weight: lambda_z.
         mode_seeking_weight: lambda_ms; 0 is DRIT.
-        content_critic_rounds: D moves so many times, each on a batch of its own, for each move of the others, whose
-            rounds alone ``generator_interval`` then counts.
-        content_critic_gradient_clip: largest norm of D's gradient; None leaves it to ``gradient_clip``.
-        content_critic_optimizer: optimizer of the player ``content_critic``.
-        content_critic_schedule: schedule of the player ``content_critic``.
-        semantic_classifier: checkpoint of a classifier of domain a, read when training starts, whose opinion of an
-            image and of its translation shall agree (:class:`SemanticConsistency`); None leaves the term out.
+        content_critic_rounds: moves of D, on a batch each, for a move of the others. ``generator_interval`` counts
+            rounds of these alone.
+        content_critic_clip: largest norm of D's gradient. None leaves it to ``gradient_clip``.
+        content_critic_optimizer: optimizer of D. None is that of all players.
+        content_critic_schedule: schedule of D. None is that of all players.
+        semantic_classifier: checkpoint of a classifier of domain a that keeps an image's class. Read when training
+            starts (:class:`SemanticConsistency`); None leaves the term out.
         semantic_weight: weight of that term.
         semantic: makes that term, :class:`SemanticConsistency` or :class:`JointSemantics`.
         options: those of :class:`Game`.
@@ -96,7 +96,7 @@ class DRIT(Method):
         latent_weight: float = 10.0,
         mode_seeking_weight: float = 1.0,
         content_critic_rounds: int = 3,
-        content_critic_gradient_clip: float | None = 5.0,
+        content_critic_clip: float | None = 5.0,
         content_critic_optimizer: OptimizerFactory | None = None,
         content_critic_schedule: ScheduleFactory | None = None,
         semantic_classifier: str | None = None,
@@ -107,7 +107,7 @@ class DRIT(Method):
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
         at_least(1, self, latent=latent, content_critic_rounds=content_critic_rounds)
-        at_least(0, self, content_critic_gradient_clip=content_critic_gradient_clip or 0.0)
+        at_least(0, self, content_critic_clip=content_critic_clip or 0.0)
         if self.accumulate > 1 and content_critic_rounds > 1:
             raise ValueError(
                 f"accumulate is {self.accumulate}, but it averages rounds in which every player moves once.\n"
@@ -143,7 +143,7 @@ class DRIT(Method):
         self.weights = {name: weight for name, weight in weights.items() if weight > 0}
         self.draws = 2 if mode_seeking_weight > 0 else int(max(adversarial_random_weight, latent_weight) > 0)
         self.content_critic_rounds = content_critic_rounds if adversarial_content_weight > 0 else 1
-        self.content_critic_gradient_clip = content_critic_gradient_clip
+        self.content_critic_gradient_clip = content_critic_clip
         self.content_critic_optimizer = content_critic_optimizer
         self.content_critic_schedule = content_critic_schedule
         self.semantic = semantic(self, semantic_classifier, semantic_weight)
