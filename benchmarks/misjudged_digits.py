@@ -13,7 +13,7 @@ import torch
 from torchvision.utils import make_grid, save_image
 
 import crossdomain
-from crossdomain.datamodules import DigitPair
+from crossdomain.datamodules import DigitPair, DrawSampler, make_loader
 
 SHOWN = 32
 ENLARGED = 3
@@ -31,7 +31,9 @@ def main():
     method, judge = crossdomain.load(options.checkpoint), crossdomain.load(options.judge)
     size = method.spec.image_size
     dataset = DigitPair(source=options.source, target=options.target, image_size=size).split(options.split)
-    images, labels = dataset.fields[0]["a"], dataset.fields[0]["label_a"]
+    loader = make_loader(dataset, DrawSampler(dataset.lengths(), training=False), batch_size=500)
+    batches = [(batch["a"], batch["label_a"]) for batch in loader if "a" in batch]
+    images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
     with torch.no_grad():
         outputs = torch.cat([method.translate(part, "a2b") for part in images.split(500)]).clamp(-1, 1)
         copies, read = (
