@@ -52,7 +52,7 @@ class Evaluation(Callback):
         jacobian: images of each domain at which ``jacobian_min`` and ``jacobian_max`` are computed, which takes seconds
             for each; 0 leaves them out.
         fid: compute ``fid`` and ``kid``; needs the extra ``[fid]``, which downloads Inception weights.
-        lpips: compute ``lpips_diversity``; torchvision downloads AlexNet's weights.
+        lpips: compute ``lpips_diversity``, with AlexNet.
         probes: what else is measured, by probes of one's own; the attribute holds the zoo's and these.
     """
 

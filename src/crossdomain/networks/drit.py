@@ -43,7 +43,7 @@ class DRITGenerator(nn.Module):
     ) -> None:
         super().__init__()
         at_least(1, self, latent=latent, width=width)
-        at_least(0, self, blocks=blocks, halvings=halvings)
+        at_least(0, self, blocks=blocks, halvings=halvings, attribute_blocks=attribute_blocks)
         self.total_stride = 2**halvings
         layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(channels, width, 7), nn.LeakyReLU(0.01, True)]
         for c in (width * 2**n for n in range(halvings)):
