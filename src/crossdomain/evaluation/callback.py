@@ -45,14 +45,14 @@ class Evaluation(Callback):
             at the same place of the batch.
         samples: outputs for one input that ``diversity`` compares.
         coverage_samples: outputs for one input that ``modes_covered`` looks at, where a method has more than one.
-        mode_radius: root mean squared distance, on [-1, 1], within which a true answer counts as covered; by default
-            half the least of two in ``ToyFacades``.
+        mode_radius: root mean squared distance, on [-1, 1], within which a true answer counts as covered; the
+            default is half the smallest distance that there is between two styles of ``ToyFacades``.
         cycle_noise: sigma of ``sn``, on the scale [-1, 1]; the noise is the same for all images. 0 leaves ``sn`` and
             ``rh`` out, each of which costs one more translation.
         jacobian: images of each domain at which ``jacobian_min`` and ``jacobian_max`` are computed, which takes seconds
             for each; 0 leaves them out.
         fid: compute ``fid`` and ``kid``; needs the extra ``[fid]``, which downloads Inception weights.
-        lpips: compute ``lpips_diversity`` by AlexNet.
+        lpips: compute ``lpips_diversity``; torchvision downloads AlexNet's weights.
         probes: what else is measured, by probes of one's own; the attribute holds the zoo's and these.
     """
 
