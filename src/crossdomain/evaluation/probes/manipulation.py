@@ -88,15 +88,16 @@ class Manipulation(Probe):
         given = batch[f"references_attributes_{domain}"].flatten(1, 2)
         shown = {"": moved.clamp(-1, 1), "_image": images.unsqueeze(1).expand_as(moved), "_reference": every}
         for row, outputs in shown.items():
-            self.metric(f"v_rest{row}", direction).update(outputs.unflatten(1, references.shape[1:3]))
+            by_value = outputs.reshape(*references.shape[:3], *outputs.shape[2:])
+            self.metric(f"v_rest{row}", direction).update(by_value)
             flat = outputs.flatten(0, 1)
-            measured = MEASURES[_interest(batch.spec)].of(flat).unflatten(0, outputs.shape[:2])
+            measured = MEASURES[_interest(batch.spec)].of(flat).view(outputs.shape[:2])
             self.metric(f"r_attr{row}", direction).update(measured, given[..., :1])
             if given.shape[2] > 1:
                 self.metric(f"r_rest{row}", direction).update(measured, given[..., 1:])
             if domain in self.judges:
                 judge = self.judges[domain].on(images.device)
-                seen = judge.classify(flat, domain).argmax(1).unflatten(0, outputs.shape[:2])
+                seen = judge.classify(flat, domain).argmax(1).view(outputs.shape[:2])
                 self.metric(f"class_kept{row}", direction).update(seen, judge.classify(images, domain).argmax(1))
 
 
