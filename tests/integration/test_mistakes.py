@@ -219,6 +219,7 @@ LIGHTNING = [
     (f"{ALIGNFLOW} --model.critic.layers 6", ["Images of 16x16 px do not fit critic_a, a PatchCritic"]),
     (f"{CYCLEGAN} --data.image_size 4", ["Images of 4x4 px do not fit a2b, a ResNetGenerator", "data.image_size"]),
     (f"{ALIGNFLOW} --data Gaussians", ["does not fit flow_a, a ImageFlow", "2 dimension"]),
+    (f"fit --config puppetgan {QUIET} --data Digits --data.image_size 32", ["has no 'reference_b'", "PuppetDigits"]),
 ]  # fmt: skip
 
 CROSSDOMAIN = [

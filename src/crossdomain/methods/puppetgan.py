@@ -34,9 +34,9 @@ class PuppetGAN(Method):
         + lambda_c (|R(S(a, a) + n) - a| + sum_i |S(R(b_i, b_i) + n) - b_i|)
         + lambda_b |S(b_2, a~ + n) - b_3| + lambda_a |R(a, b~ + n) - a| + w sum L_GAN
 
-    where R(x) is R(x, x), and the last sum is over all outputs, 7 of R and 10 of S. Those of R are judged beside a,
-    those of S beside what they are to be, or b_1. The attribute cycles, lambda_a and lambda_b, keep R from reading one
-    of its inputs alone. The critics move last, on the outputs of the same round.
+    where the last sum is over all outputs, 7 of R and 10 of S. Those of R are judged beside a, those of S beside what
+    they are to be, or b_1. The attribute cycles, lambda_a and lambda_b, keep R from reading one of its inputs alone.
+    The critics move last, on the outputs of the same round.
 
     ``translate`` shows the attribute of an image in the target domain, with the rest of the guide: ``b2a`` of a
     reference, with a real image as guide, is a~, and ``a2b`` is b~. ``manipulate(images, reference)`` is a~ in the

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from crossdomain.checks import at_least
-from crossdomain.networks.initialization import initialize_normal
 from crossdomain.networks.norms import Norm, has_shift, make_norm
 
 
@@ -54,7 +53,6 @@ class PuppetEncoder(nn.Module):
             convolution = nn.Conv2d(channels, wider, 4, stride=2, padding=1, bias=not has_shift(norm))
             modules += [convolution, make_norm(norm, wider), nn.LeakyReLU(0.3, True)]
         self.model = nn.Sequential(*modules, nn.Flatten(), nn.Linear(widths[-1] * side**2, out_channels))
-        initialize_normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) in [-1, 1] to (N, out_channels)."""
@@ -96,7 +94,6 @@ class PuppetDecoder(nn.Module):
             up = nn.ConvTranspose2d(channels, narrower, 4, stride=2, padding=1, bias=not has_shift(norm))
             modules += [up, make_norm(norm, narrower), nn.ReLU(True)]
         self.model = nn.Sequential(*modules, nn.ConvTranspose2d(width, out_channels, 4, 2, 1), nn.Tanh())
-        initialize_normal(self)
 
     def forward(self, code: Tensor) -> Tensor:
         """(N, in_channels) to images (N, out_channels, size, size) in [-1, 1]."""

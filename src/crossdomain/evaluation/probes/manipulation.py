@@ -67,11 +67,10 @@ class Manipulation(Probe):
             return ClassPreservation()
         if name == "v_rest":
             return RestDeviation()
-        others = len(method.spec.attributes or {}) - 1
         period = MEASURES[_interest(method.spec)].period
-        return (
-            ReferenceCorrelation(period) if name == "r_attr" else ReferenceCorrelation(period, others, magnitude=True)
-        )
+        if name == "r_attr":
+            return ReferenceCorrelation(period)
+        return ReferenceCorrelation(period, len(method.spec.attributes or {}) - 1, magnitude=True)
 
     def update(self, batch: MeasuredBatch) -> None:
         """Translate all references of each image, and measure."""
@@ -90,14 +89,13 @@ class Manipulation(Probe):
         for row, outputs in shown.items():
             by_value = outputs.reshape(*references.shape[:3], *outputs.shape[2:])
             self.metric(f"v_rest{row}", direction).update(by_value)
-            flat = outputs.flatten(0, 1)
-            measured = MEASURES[_interest(batch.spec)].of(flat).view(outputs.shape[:2])
+            measured = torch.stack([MEASURES[_interest(batch.spec)].of(each) for each in outputs.unbind(1)], 1)
             self.metric(f"r_attr{row}", direction).update(measured, given[..., :1])
             if given.shape[2] > 1:
                 self.metric(f"r_rest{row}", direction).update(measured, given[..., 1:])
             if domain in self.judges:
                 judge = self.judges[domain].on(images.device)
-                seen = judge.classify(flat, domain).argmax(1).view(outputs.shape[:2])
+                seen = torch.stack([judge.classify(each, domain).argmax(1) for each in outputs.unbind(1)], 1)
                 self.metric(f"class_kept{row}", direction).update(seen, judge.classify(images, domain).argmax(1))
 
 
