@@ -42,6 +42,7 @@ EXPERIMENTS = {
     "flowgan-mnist": "benchmarks/flowgan_mnist.py",
     "guided-shapes": "benchmarks/guided_shapes.py",
     "lrmf-moons": "benchmarks/lrmf_moons.py",
+    "misread-usps-to-mnist": "benchmarks/misjudged_digits.py",
     "unpaired-digits": "benchmarks/unpaired_digits.py",
 }
 MADE_OF = "crossdomain: made of"  # the entry in a picture's metadata
