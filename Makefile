@@ -22,6 +22,7 @@ compare: $(VENV)/.installed  ## every member of the zoo that fits, side by side,
 
 checkpoints: $(VENV)/.installed  ## train all pretrained checkpoints anew (an hour), and write their cards
 	$(BIN)/python checkpoints/train.py
+	$(BIN)/python checkpoints/rivals.py
 	$(BIN)/python checkpoints/cards.py
 
 cards: $(VENV)/.installed  ## write the checkpoints' cards and the README's tables from the index

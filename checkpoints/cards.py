@@ -8,8 +8,12 @@ checkpoint's SHA-256, so that pictures of other weights are not taken for these.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 import crossdomain
 from crossdomain import hub
@@ -19,6 +23,7 @@ from crossdomain.headlines import SIDES, STEMS, headlines
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "zoo"
 README = ROOT / "README.md"
+RIVALS = Path(__file__).with_name("rivals.yaml")  # by rivals.py
 BEGIN, END = "<!-- tables by checkpoints/cards.py -->", "<!-- end of tables -->"
 
 
@@ -106,8 +111,9 @@ def card(name: str) -> str:
     ]
     lines += ["", "## Notes and limits", "", entry["notes"]]
     lines += ["", "## Training", "", "| | |", "|---|---|"]
+    page = entry["method"].lower() if entry["method"] in hub.list_methods() else "companions"
     rows = {
-        "method": f"[{entry['method']}](../methods/{entry['method'].lower()}.md)",
+        "method": f"[{entry['method']}](../methods/{page}.md)",
         "recipe": f"`{recipe}`, seed {entry['seed']}",
         "budget": entry["budget"],
         "hardware": entry["hardware"],
@@ -123,26 +129,40 @@ def card(name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def by_data() -> dict[str, list[str]]:
+    """Names of the checkpoints in each table of the README, by their data; companions are in none."""
+    of_methods = set(hub.list_methods())
+    tables: dict[str, list[str]] = {}
+    for name in hub.list_checkpoints():
+        entry = hub.model_info(name)
+        if entry["method"] in of_methods:
+            tables.setdefault(entry["data"], []).append(name)
+    return tables
+
+
+def comparison(names: Sequence[str]) -> list[str]:
+    """Arguments of ``crossdomain compare`` for checkpoints on the data of the first, as it was tested on it."""
+    entry = hub.model_info(names[0])
+    data = hub.read_recipe(hub.find_recipe(entry["recipe"]))["data"]
+    options = {"data": data["class_path"], **{f"data.{key}": value for key, value in data["init_args"].items()}}
+    judges = re.findall(r"--trainer\.callbacks\.(judge_\w+) (\S+)", entry.get("test", ""))
+    options |= {f"evaluation.{judge}": checkpoint for judge, checkpoint in judges}
+    return [*names, *(str(part) for option, value in options.items() for part in (f"--{option}", value))]
+
+
 def tables() -> str:
-    """The README's tables: of each dataset the checkpoints trained on it, metrics across, the command below."""
-    entries = {name: hub.model_info(name) for name in hub.list_checkpoints()}
+    """The README's tables: of each data the checkpoints, then what knows nothing, metrics across, the command below."""
     lines: list[str] = []
-    for data in dict.fromkeys(entry["data"] for entry in entries.values()):
-        rows = {name: entry["metrics"] for name, entry in entries.items() if entry["data"] == data}
-        tags = headlines({tag: value for metrics in rows.values() for tag, value in metrics.items()})
+    rivals = yaml.safe_load(RIVALS.read_text())
+    for data, names in by_data().items():
+        rows = {f"[{name}](docs/zoo/{name}.md)": hub.model_info(name)["metrics"] for name in names}
+        tags = headlines(tag for metrics in rows.values() for tag in metrics)
         lines += ["", f"| {data} | " + " | ".join(tags) + " |", "|---" * (len(tags) + 1) + "|"]
-        for name, metrics in rows.items():
+        for name, metrics in (rows | rivals[data]).items():
             cells = [f"{metrics[tag]:.4g}" if tag in metrics else "" for tag in tags]
-            lines.append(f"| [{name}](docs/zoo/{name}.md) | " + " | ".join(cells) + " |")
-        lines += ["", f"    crossdomain compare {' '.join(rows)} {_data_options(next(iter(rows)))}"]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        lines += ["", f"    crossdomain compare {' '.join(comparison(names))}"]
     return "\n".join(lines[1:])
-
-
-def _data_options(name: str) -> str:
-    """The data of a checkpoint's recipe as options of ``crossdomain compare``; what is drawn depends on the batches."""
-    data = hub.read_recipe(hub.find_recipe(hub.model_info(name)["recipe"]))["data"]
-    options = [f"--data.{key} {value}" for key, value in data["init_args"].items()]
-    return " ".join([f"--data {data['class_path']}", *options])
 
 
 def with_tables(readme: str) -> str:

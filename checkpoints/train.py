@@ -45,7 +45,12 @@ def train(name: str, entry: dict[str, Any]) -> dict[str, Any]:
     options = {command: shlex.split(entry.get(command, "")) for command in ("fit", "test")}
     fitted = run(["fit", "--config", recipe, "--seed_everything", str(entry["seed"]), *options["fit"], *QUIET])
     minutes = math.ceil((time.perf_counter() - start) / 60)
-    serialization.export(serialization.read(saved_by(fitted)), file)
+    checkpoint = serialization.read(saved_by(fitted))
+    # Files of the zoo lie elsewhere on other machines: their names stay.
+    names = {str(hub.find_checkpoint(word)): word for word in options["fit"] if word in hub.list_checkpoints()}
+    given = checkpoint["hyper_parameters"]
+    checkpoint["hyper_parameters"] = {key: names.get(str(value), value) for key, value in given.items()}
+    serialization.export(checkpoint, file)
     measured, _ = measure(recipe, file, *options["test"], *QUIET)
     trainer, method, data = fitted.trainer, fitted.model, fitted.datamodule
     budget = f"{trainer.current_epoch} epochs, {method.rounds:,} batches of {data.batch_size}, {trainer.precision}"
@@ -86,6 +91,7 @@ def main() -> None:
         entries = yaml.safe_load(index.read_text()) | {name: entry}  # read anew: others may train beside this one
         text = yaml.safe_dump(entries, sort_keys=False, width=120, allow_unicode=True)
         index.write_text(HEADER + text)
+        hub._index.cache_clear()  # those that follow may take this one
         print(f"{name}: {entry['metrics']}", flush=True)
 
 

@@ -78,8 +78,8 @@ class CopyGuide(_Rival):
 def rivals(spec: DataSpec, members: Sequence[Method], loader: Iterable[Batch] | None) -> dict[str, Method]:
     """The rivals of methods on data, by the name that a table shows them under.
 
-    Copies of the input and the mean of the target for all that translate; copies of the guide and random images of the
-    target (:class:`RandomTranslation`) where one of them takes a guide.
+    Copies of the input and the mean of the target for all that translate; where one of them takes a guide, random
+    images of the target (:class:`RandomTranslation`), and copies of the guide if data or method ask for one.
 
     Args:
         spec: what the data is like.
@@ -91,7 +91,8 @@ def rivals(spec: DataSpec, members: Sequence[Method], loader: Iterable[Batch] | 
     found: dict[str, Method] = {"copy-input": CopyInput(spec, directions)}
     if loader is not None:
         found["mean-image"] = MeanImage(spec, directions)
-    if guided:
+    if guided and (spec.roles is not None or any(member.guide == "required" for member in members)):
+        # Elsewhere the images beside the inputs may be their truths, as in pairs.
         found["copy-guide"] = CopyGuide(spec, directions)
     if guided and loader is not None and len(spec.channels) == 2 and spec.image_size is not None:
         first, second = spec.channels

@@ -1,6 +1,7 @@
 """Cards and the README's tables say what the index and the checkpoints say, and nothing older."""
 
 import pytest
+import yaml
 
 from crossdomain import hub
 from crossdomain.checkpoints import cards
@@ -26,6 +27,19 @@ def test_readme_has_fresh_tables():
     readme = cards.README.read_text()
     assert cards.tables() in readme
     assert readme == cards.with_tables(readme)
+
+
+def test_tables_say_what_knowing_nothing_scores():
+    """Digits and Shapes as they were measured apart from the zoo; copies of the truth are in no table."""
+    measured = yaml.safe_load(cards.RIVALS.read_text())
+    assert set(measured) == set(cards.by_data())
+    expected = {("Digits", "copy-input"): (0.351, 0.349), ("Digits", "mean-image"): (0.051, 0.234),
+                ("Shapes", "copy-input"): (0.191, 0.191), ("Shapes", "copy-guide"): (0.093, 0.135)}  # fmt: skip
+    for (data, rival), errors in expected.items():
+        found = measured[data][rival]
+        assert (found["mse_a2b"], found["mse_b2a"]) == pytest.approx(errors, abs=1e-3)
+        assert f"| {rival} | {found['mse_a2b']:.4g} | {found['mse_b2a']:.4g} |" in cards.tables()
+    assert "copy-guide" not in measured["ToyFacades"]
 
 
 def test_a_changed_metric_makes_card_and_tables_stale(monkeypatch):

@@ -135,6 +135,14 @@ def test_resume_goes_on_and_says_what_it_replaces(capsys):
     assert printed.out.splitlines()[-1] == "last checkpoint: runs/alignflow/version_1/checkpoints/last.ckpt"
 
 
+def test_what_a_recipe_leaves_open_is_not_said_to_be_replaced(capsys):
+    Path("clipped.yaml").write_text("base: cyclegan\nmodel: {init_args: {gradient_clip: null}}\n")
+    lightning("fit", "--config", "clipped.yaml", "--model.gradient_clip", "1", *QUICK)
+    path = "runs/clipped/version_0/checkpoints/last.ckpt"
+    lightning("test", "--config", "clipped.yaml", "--ckpt_path", path, "--trainer.limit_test_batches", "1")
+    assert "replace those given" not in capsys.readouterr().err
+
+
 def rates(version):
     states = serialization.read(f"runs/alignflow/version_{version}/checkpoints/last.ckpt")["optimizer_states"]
     return [state["param_groups"][0]["lr"] for state in states]

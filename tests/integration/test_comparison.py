@@ -131,6 +131,8 @@ def test_rivals_of_guided_methods_copy_the_guide_and_draw_images_too(tmp_path):
     assert list(guided) == ["copy-input", "copy-guide"]  # the others need the training split
     assert torch.equal(guided["copy-guide"].translate(batch["a"], "a2b", guide=batch["b"]), batch["b"])
     assert torch.equal(guided["copy-input"].translate(batch["a"], "a2b"), batch["a"])
+    paired = rivals(DataSpec.from_plain(ToyFacades().spec()), [hub.load("bicyclegan-toyfacades")], None)
+    assert list(paired) == ["copy-input"]  # the photo beside labels is their truth
 
 
 def test_who_does_not_fit_is_listed_with_the_reason(trainer, tmp_path, capsys):

@@ -209,7 +209,8 @@ class ZooCLI(LightningCLI):
                 values = ", ".join(f"{key} {value}" for key, value in new.items())
                 print(f"resuming with options other than the checkpoint's: {values}", file=sys.stderr)
         after = flat(self.config[subcommand].get("model"))
-        if replaced := [shown(key) for key, value in before.items() if key not in after or after[key] != value]:
+        said = {key: value for key, value in before.items() if value is not None}  # null is what a recipe leaves open
+        if replaced := [shown(key) for key, value in said.items() if key not in after or after[key] != value]:
             keys = ", ".join(dict.fromkeys(replaced))
             print(f"warning: the checkpoint's own options replace those given for: {keys}", file=sys.stderr)
 
