@@ -243,7 +243,8 @@ class Game(LightningModule, metaclass=_Made):
     def _update(self, player: str, optimizer: Optimizer | LightningOptimizer, loss: Tensor) -> None:
         self.manual_backward(loss / self.accumulate if self.accumulate > 1 else loss)
         if (self.rounds + 1) % self.accumulate == 0 or self.trainer.is_last_batch:
-            self._clip = getattr(self, f"{player}_gradient_clip", None) or self.gradient_clip
+            own = getattr(self, f"{player}_gradient_clip", None)
+            self._clip = self.gradient_clip if own is None else own
             optimizer.step()
             optimizer.zero_grad()
             self.after_step(player)

@@ -97,6 +97,7 @@ def rivals(spec: DataSpec, members: Sequence[Method], loader: Iterable[Batch] | 
     if guided and loader is not None and len(spec.channels) == 2 and spec.image_size is not None:
         first, second = spec.channels
         found["random-image"] = RandomTranslation(first, second, spec.image_size)
+        found["random-image"].directions = tuple(directions)
     found = {name: rival for name, rival in found.items() if rival.directions}
     for rival in found.values():
         rival.prepare(loader or ())

@@ -9,8 +9,16 @@ from crossdomain import serialization
 from crossdomain.callbacks import GeneratorEMA, NonFiniteGuard, RoundCheckpoint
 from crossdomain.datamodules import Digits
 from crossdomain.flows import ImageFlow
-from crossdomain.methods import AlignFlow, CycleGAN
-from crossdomain.networks import PatchCritic, ResNetGenerator
+from crossdomain.methods import DIDD, DRIT, MUNIT, UNIT, AlignFlow, CycleGAN
+from crossdomain.networks import (
+    ContentCritic,
+    DIDDGenerator,
+    DRITGenerator,
+    MUNITGenerator,
+    PatchCritic,
+    ResNetGenerator,
+    UNITGenerator,
+)
 
 FLOW = partial(ImageFlow, scales=1, steps=1, width=4)
 CRITIC = partial(PatchCritic, width=4, layers=1, norm="none")
@@ -177,3 +185,30 @@ def test_networks_are_compiled_once_each_and_only_for_training(trainer, monkeypa
     assert compiled == []
     trainer(limit_train_batches=1, limit_val_batches=0).fit(method, datamodule=Digits())
     assert compiled == [method.a2b, method.b2a, method.critic_a, method.critic_b]
+
+
+@pytest.mark.parametrize("make", [
+    partial(DIDD, generator=partial(DIDDGenerator, width=8, separate=2, halvings=3)),
+    partial(DRIT, generator=partial(DRITGenerator, width=4, blocks=1, halvings=1, attribute_blocks=1), critic=CRITIC,
+            content_critic=partial(ContentCritic, width=4, layers=1, kernel=3), content_critic_rounds=1),
+    partial(MUNIT, generator=partial(MUNITGenerator, width=4, blocks=1, hidden=8), critic=CRITIC, cycle_weight=1.0),
+    partial(UNIT, generator=partial(UNITGenerator, width=4, blocks=1), critic=CRITIC, shared_blocks=1),
+])  # fmt: skip
+def test_of_autoencoders_all_parts_are_compiled_and_called(make, trainer, monkeypatch):
+    calls = {}
+
+    def counted(function, **_):
+        part = function.__self__
+        calls[part] = 0
+
+        def call(*args):
+            calls[part] += 1
+            return function(*args)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", counted)
+    method = make(1, compile_networks=True)
+    trainer(limit_train_batches=1, limit_val_batches=0).fit(method, datamodule=Digits(batch_size=4))
+    assert {p for part in calls for p in part.parameters()} == set(method.parameters())
+    assert min(calls.values()) > 0

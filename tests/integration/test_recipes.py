@@ -18,7 +18,7 @@ from crossdomain.recipes import ZOO, read_recipe, standalone
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "recipes.json").read_text())
 CHANGED = {
-    *["alignflow_mnist_usps", "alignflow_usps_mnist"],
+    *["alignflow_mnist_usps", "alignflow_usps_mnist", "munit", "munit_shapes"],
     *[f"cyclegan_{data}" for data in ("mnist_usps", "usps_mnist", "svhn_mnist")],
     *[
         f"classifier_{row}{data}"

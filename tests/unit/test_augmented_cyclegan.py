@@ -319,8 +319,19 @@ def test_a_latent_vector_sets_scales_and_shifts_that_are_never_negative():
     torch.testing.assert_close(norm(x, z), normalised(x) * scale + shift)
     network = ConditionalResNetGenerator(1, 1, 3, width=2)
     images = torch.rand(2, 1, 16, 16)
-    assert network(images, torch.zeros(2, 3)).abs().max() == 0  # which starts from biases of 0, so z = 0 says nothing
     assert network(images, torch.randn(2, 3)).abs().min() > 0
+
+
+def test_scales_start_near_one_so_that_norms_keep_contents(batch):
+    network = ConditionalResNetGenerator(3, 3, 8, width=16, halvings=2)
+    images, z = torch.rand(8, 3, 32, 32), torch.randn(8, 8)
+    variances = []
+    for part in (*network.down, *network.blocks, *network.up):
+        part.norm.register_forward_pre_hook(lambda _, given: variances.append(given[0].var((2, 3)).median()))
+    outputs = network(images, z)
+    assert min(variances) > 1e-4  # ten times the epsilon of the norms
+    moved_by_image = (outputs - network(images.flip(0), z)).std()
+    assert moved_by_image > 0.1 * (outputs - network(images, z.flip(0))).std() > 0
 
 
 @pytest.mark.parametrize("latent", [0, 3])

@@ -200,6 +200,21 @@ def test_the_attribute_encoder_learns_from_images_and_not_from_random_attributes
     assert all(p.requires_grad for p in method.parameters())
 
 
+def test_attributes_tell_images_apart_from_the_first_round_on():
+    """From N(0, 0.02^2) alone nothing would be left of an image without norms: the latent term would be deaf."""
+    method = DRIT(3, generator=partial(DRITGenerator, width=12, blocks=2), critic=SMALL["critic"],
+                  content_critic=SMALL["content_critic"], content_critic_rounds=1)  # fmt: skip
+    batch = {"a": 2 * torch.rand(8, 3, 1, 1) - 1 + torch.zeros(8, 3, 32, 32), "b": 2 * torch.rand(8, 3, 32, 32) - 1}
+    assert method.encode(batch["a"], "a").std(0).mean() > 0.01
+    terms = method.generator_loss(batch, method.generate(batch))
+    decoder = list(method.generator_b.stages.parameters())
+    norms = {}
+    for name in ("latent_b", "image_b"):
+        gradients = torch.autograd.grad(terms[name], decoder, retain_graph=True)
+        norms[name] = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+    assert norms["latent_b"] > 1e-2 * norms["image_b"]
+
+
 def test_the_content_critic_moves_on_each_batch_and_the_others_on_every_third(trainer, snapshot):
     method = DRIT(1, **SMALL)
     assert list(method.players) == ["critic", "content_critic", "generator"]
@@ -380,6 +395,7 @@ def test_mistakes_are_named(batch, trainer):
         make().generate({"a": batch["a"], "b": batch["b"][:2]})
     with pytest.raises(ValueError, match=r"accumulate is 2, but it averages.*\nSet model.content_critic_rounds to 1"):
         DRIT(1, **SMALL, accumulate=2)
+    assert DRIT(1, **SMALL, accumulate=2, adversarial_content_weight=0.0).content_critic_rounds == 1
     with pytest.raises(ValueError, match="A MUNITGenerator has no 'content', which DRIT needs"):
         make(generator=partial(MUNITGenerator, width=2))
     with pytest.raises(ValueError, match="latent is 0, but has to be at least 1"):

@@ -134,6 +134,18 @@ def test_losses_by_hand(batch):
     torch.testing.assert_close(terms, {"a": 2 * on_a, "b": 2 * on_b})
 
 
+def test_a_critic_with_batch_norm_sees_each_kind_of_output_by_itself(batch):
+    method = make(critic=partial(PatchCritic, width=4, layers=1, norm="batch"), cycle_noise=0.0)
+    out = method.generate(batch)
+    seen = []
+    method.critic_b.register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    method.generator_loss(batch, out)
+    outputs = ["image_b"] * 3 + ["joined_b", "fake_b", "attribute_cycle_b", "between_b"] + ["cycle_b"] * 3
+    assert [len(images) for images in seen] == [N] * len(outputs)
+    found = {key: value.split(N) for key, value in out.items() if key in outputs}
+    assert all(any(torch.equal(images, part) for part in sum(found.values(), ())) for images in seen)
+
+
 def test_defaults_are_the_weights_of_the_port(batch):
     method = make()
     for critic in (method.critic_a, method.critic_b):

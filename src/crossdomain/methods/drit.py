@@ -108,7 +108,8 @@ class DRIT(Method):
         self.save_hyperparameters()
         at_least(1, self, latent=latent, content_critic_rounds=content_critic_rounds)
         at_least(0, self, content_critic_clip=content_critic_clip or 0.0)
-        if self.accumulate > 1 and content_critic_rounds > 1:
+        self.content_critic_rounds = content_critic_rounds if adversarial_content_weight > 0 else 1
+        if self.accumulate > 1 and self.content_critic_rounds > 1:
             raise ValueError(
                 f"accumulate is {self.accumulate}, but it averages rounds in which every player moves once.\n"
                 "Set model.content_critic_rounds to 1, or leave model.accumulate out."
@@ -142,7 +143,6 @@ class DRIT(Method):
         weights["mode_seeking"] = mode_seeking_weight
         self.weights = {name: weight for name, weight in weights.items() if weight > 0}
         self.draws = 2 if mode_seeking_weight > 0 else int(max(adversarial_random_weight, latent_weight) > 0)
-        self.content_critic_rounds = content_critic_rounds if adversarial_content_weight > 0 else 1
         self.content_critic_gradient_clip = content_critic_clip
         self.content_critic_optimizer = content_critic_optimizer
         self.content_critic_schedule = content_critic_schedule

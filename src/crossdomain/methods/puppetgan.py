@@ -198,10 +198,11 @@ class PuppetGAN(Method):
                 terms[f"attribute_cycle_{domain}"] = weight * F.l1_loss(out[f"attribute_cycle_{domain}"], batch[domain])
         terms["disentanglement"] = self.disentanglement_weight * F.l1_loss(out["joined_b"], batch["b"])
         for domain in self.channels:
-            fakes = torch.cat([*self._judged(out, domain).values()])
-            count = len(fakes) // len(batch["a"])  # a sum over outputs, each a mean
-            loss = self.objective.generator(self.get_submodule(f"critic_{domain}")(fakes))
-            terms[f"adversarial_{domain}"] = self.adversarial_weight * count * loss
+            critic = self.get_submodule(f"critic_{domain}")
+            # A sum over outputs, each a mean, and each a batch of its own for norms of batches.
+            fakes = torch.cat([*self._judged(out, domain).values()]).split(len(batch["a"]))
+            loss = torch.stack([self.objective.generator(critic(fake)) for fake in fakes]).sum()
+            terms[f"adversarial_{domain}"] = self.adversarial_weight * loss
         return terms
 
     def critic_loss(self, batch: Batch, out: dict[str, Any]) -> Terms:
@@ -212,12 +213,12 @@ class PuppetGAN(Method):
         terms: Terms = {}
         for domain in self.channels:
             judged = self._judged(out, domain)
-            fakes = torch.cat([*judged.values()])
-            count = len(fakes) // len(b_1)
+            critic = self.get_submodule(f"critic_{domain}")
+            fakes = torch.cat([*judged.values()]).split(len(b_1))
             of_b = [beside[name.removesuffix("_b")] for name in judged if domain == "b"]
-            reals = torch.cat(of_b or [batch["a"]] * count)
-            loss = self.objective.critic_loss(self.get_submodule(f"critic_{domain}"), reals, fakes)
-            terms[domain] = self.adversarial_weight * count * loss
+            reals = torch.cat(of_b).split(len(b_1)) if of_b else [batch["a"]] * len(fakes)
+            losses = [self.objective.critic_loss(critic, *pair) for pair in zip(reals, fakes, strict=True)]
+            terms[domain] = self.adversarial_weight * torch.stack(losses).sum()
         return terms
 
     # --- using it ----------------------------------------------------------------------------------------------

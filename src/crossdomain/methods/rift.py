@@ -36,7 +36,8 @@ class RIFT(Method):
     and the same with a and b exchanged. E s_a^2 is the mean over a map, of which a map's capacity in bits follows.
 
     A generator's passes are joined to one batch, which changes nothing for norms that treat images one by one, as all
-    but batch norm do. Default weights are those of an official run on 3D-Shapes-A.
+    but batch norm do. Default weights are those of an official run on 3D-Shapes-A, whose gamma is of E |s_a|
+    (``capacity_norm``).
 
     Args:
         channels_a: channels of domain a.

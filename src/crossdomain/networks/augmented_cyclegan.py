@@ -104,6 +104,10 @@ class ConditionalResNetGenerator(nn.Module):
         self.up = nn.ModuleList(_Stage(convolution, latent) for convolution in convolutions)
         self.last = nn.Conv2d(width, out_channels, 7, padding=3)
         initialize_normal(self)
+        for module in self.modules():
+            if isinstance(module, _ConditionalNorm) and module.given is not None:
+                # Scales near 1: from 0 on, variances would come under the norms' epsilon and contents be lost.
+                nn.init.ones_(module.given.bias.data[: module.num_features])
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """(N, in_channels, H, W) in [-1, 1] and z (N, latent) to (N, out_channels, H, W) in [-1, 1]."""

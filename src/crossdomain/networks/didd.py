@@ -7,6 +7,7 @@ from itertools import pairwise
 from torch import Tensor, cat, nn
 
 from crossdomain.checks import at_least
+from crossdomain.networks.composite import Composite
 from crossdomain.networks.norms import Norm, make_norm, normalize_spectrally
 
 
@@ -31,7 +32,7 @@ def _decoder(widths: list[int], channels: int, norm: Norm) -> nn.Sequential:
     return decoder.extend([nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1), nn.Tanh()])
 
 
-class DIDDGenerator(nn.Module):
+class DIDDGenerator(Composite):
     """An autoencoder of both domains, of codes in three parts: common, special to a, special to b (1908.11628).
 
     Three encoders of 4x4 convolutions of stride 2 with widths w, 2w, 4w, 8w, 16w, 16w, and one decoder of transposed

@@ -5,14 +5,15 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from crossdomain.checks import at_least
+from crossdomain.networks.composite import Composite
 from crossdomain.networks.concatenation import at_every_pixel, concatenate
 from crossdomain.networks.encoders import ResNetEncoder
-from crossdomain.networks.initialization import initialize_normal
+from crossdomain.networks.initialization import initialize_kaiming, initialize_normal
 from crossdomain.networks.munit import MUNITCritic
 from crossdomain.networks.resnet import ResidualBlock
 
 
-class DRITGenerator(nn.Module):
+class DRITGenerator(Composite):
     """An autoencoder of one domain with a content map and an attribute vector (1808.00948, 1905.01270; official code).
 
     Content: a 7x7 convolution, 3x3 convolutions of stride 2 with instance norm, residual blocks, and one more that all
@@ -63,6 +64,8 @@ class DRITGenerator(nn.Module):
         stages.append(nn.Sequential(nn.Conv2d(c + latent, channels, 1), nn.Tanh()))
         self.stages = nn.ModuleList(stages)
         initialize_normal(self)
+        # It has no norm: narrow weights leave next to nothing of an image, a millionth at width 12.
+        initialize_kaiming(self.attribute_encoder.conv)
 
     def share(self, other: DRITGenerator) -> None:
         """Take the shared blocks, the last of the content encoder and the first of the decoder, from ``other``."""

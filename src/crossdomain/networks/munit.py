@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from crossdomain.checks import at_least
+from crossdomain.networks.composite import Composite
 from crossdomain.networks.critics import CriticPyramid
 from crossdomain.networks.initialization import initialize_kaiming, initialize_normal
 from crossdomain.networks.norms import Norm, make_norm
@@ -66,7 +67,7 @@ class _AdaptiveBlock(nn.Module):
         return x + F.instance_norm(self.second(inside)) * second_scale + second_shift
 
 
-class MUNITGenerator(nn.Module):
+class MUNITGenerator(Composite):
     """An autoencoder of one domain with a latent map, the content, and a latent vector, the style (1804.04732).
 
     Content: a 7x7 convolution, 4x4 convolutions of stride 2 and residual blocks, with instance norm. Style: a 7x7

@@ -5,13 +5,14 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from crossdomain.checks import at_least
+from crossdomain.networks.composite import Composite
 from crossdomain.networks.initialization import initialize_kaiming
 from crossdomain.networks.munit import content_encoder, enlargement
 from crossdomain.networks.norms import Norm
 from crossdomain.networks.resnet import ResidualBlock
 
 
-class UNITGenerator(nn.Module):
+class UNITGenerator(Composite):
     """An autoencoder of one domain whose code is a map of features (Liu, Breuel, Kautz, 1703.00848; official code).
 
     Encoder: a 7x7 convolution, 4x4 convolutions of stride 2 and residual blocks. Decoder: residual blocks, then
