@@ -18,6 +18,6 @@ class Composite(nn.Module):
             options: likewise.
         """
         for part in self.children():
-            held = part.values() if isinstance(part, nn.ModuleDict) else part
-            for called in held if isinstance(part, (nn.ModuleList, nn.ModuleDict)) else [part]:
+            lists = isinstance(part, (nn.ModuleList, nn.ModuleDict))
+            for called in part.children() if lists else [part]:
                 called.compile(*args, **options)
