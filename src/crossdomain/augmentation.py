@@ -45,7 +45,7 @@ class RandomAffine(Augmentation):
         if images.ndim != 4:
             raise ValueError(
                 f"RandomAffine moves images (N, C, H, W), but these have shape {tuple(images.shape)}.\n"
-                "Leave model.augmentation out."
+                "Leave the augmentation out."
             )
         maps = torch.eye(2, 3, device=images.device).repeat(len(images), 1, 1)
         maps[:, :, :2] += self.deviation * torch.randn(len(images), 2, 2, device=images.device)

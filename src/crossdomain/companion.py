@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from itertools import chain
 from typing import Any
 
@@ -12,6 +13,22 @@ from torch import Tensor, nn
 from crossdomain import serialization
 from crossdomain.capabilities import Translates
 from crossdomain.domains import clamped
+
+
+class Helper(ABC):
+    """What a method trains with, and is to be looked at before: it may need the checkpoint of another one."""
+
+    @abstractmethod
+    def check(self, device: torch.device | str = "cpu") -> None:
+        """Load it.
+
+        Args:
+            device: where it will be asked for.
+
+        Raises:
+            FileNotFoundError: there is no such checkpoint.
+            ValueError: what it holds is of no use here.
+        """
 
 
 class Companion:
@@ -76,7 +93,7 @@ class Companion:
         self._method = None
 
 
-class Translator(Companion):
+class Translator(Companion, Helper):
     """A frozen method that translates what another one is trained on.
 
     Args:
@@ -88,15 +105,21 @@ class Translator(Companion):
         super().__init__(path, "translator", Translates)
         self.direction = direction
 
-    def check(self, device: torch.device | str) -> None:
+    def check(self, device: torch.device | str = "cpu") -> None:
         """Load it, before training.
 
         Raises:
             FileNotFoundError: there is no such checkpoint.
-            ValueError: its method does not translate, or not in this direction.
+            ValueError: its method does not translate, or not in this direction, or not without a guide.
         """
-        if self.direction not in self.on(device).directions:
+        found = self.on(device)
+        if self.direction not in found.directions:
             raise ValueError(f"The translator {self.path!r} has no direction {self.direction!r}.")
+        if found.guide == "required":
+            raise ValueError(
+                f"translator is {str(self.path)!r}, a {type(found).__name__}, which needs a guide for each image.\n"
+                "Give the checkpoint of a method that translates without one."
+            )
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W) of one domain as those of the other, in [-1, 1]; vectors unbounded."""

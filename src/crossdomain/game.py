@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from crossdomain import optimization, progress, schedules
+from crossdomain import optimization, options, progress, schedules
 from crossdomain.checks import at_least
 from crossdomain.domains import Batch, domains_in, with_truths
 from crossdomain.evaluation import logged_metric
@@ -303,7 +303,7 @@ class Game(LightningModule, metaclass=_Made):
     def _step_schedules(self, interval: str) -> None:
         if interval == self.schedule_interval:
             for schedule in schedules.of_intervals(self):
-                schedule.step()
+                schedules.advance(schedule)
 
     def on_train_epoch_end(self) -> None:
         """Count the epoch for the schedules, if it is over; under manual optimization Lightning never does."""
@@ -367,6 +367,7 @@ class Game(LightningModule, metaclass=_Made):
             self._resumption.take_place(self)
             self._resumption = None
         schedules.warn_of_idle_ones(self)
+        options.warn_of_idle_ones(self, self.players)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Lay out images as the networks want them; name truths by direction."""

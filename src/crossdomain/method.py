@@ -18,6 +18,7 @@ from typing_extensions import Unpack
 from crossdomain import progress, schedules, serialization
 from crossdomain.capabilities import Guide, Likelihood
 from crossdomain.checks import at_least
+from crossdomain.companion import Helper
 from crossdomain.domains import LETTERS, Batch, DataSpec, Described, Direction, Places, clamped, domains_in, partners
 from crossdomain.evaluation import Evaluation, dataset_of
 from crossdomain.game import Game, Terms
@@ -221,13 +222,16 @@ class Method(Game):
     # --- training and evaluation -------------------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:
-        """Take note of the data, and check that the networks fit it."""
+        """Take note of the data, and check that the networks fit it; before training, load its helpers."""
         super().setup(stage)
         data = getattr(self.trainer, "datamodule", None)
         if isinstance(data, Described):
             spec = DataSpec.from_plain(data.spec())
             self._check_data(spec)
             self.spec = spec
+        for helper in vars(self).values() if stage == "fit" else ():
+            if isinstance(helper, Helper):
+                helper.check(self.device)
 
     def _reads(self, spec: DataSpec) -> bool:
         """Whether data of such channels is what the networks were made for."""

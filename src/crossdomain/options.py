@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
+from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import TypedDict
 
+from crossdomain import serialization
 from crossdomain.optimization import OptimizerFactory, ScheduleFactory
+
+OF_PLAYERS = {
+    "generator": ("generator_optimizer", "generator_schedule", "generator_interval"),
+    "critic": ("critic_optimizer", "critic_schedule", "critic_turns"),
+}
+"""Options that are those of a player, which not every game has."""
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -31,3 +40,17 @@ class GameOptions(TrainingOptions, total=False):
     """What every game takes, and methods hand on; :class:`crossdomain.game.Game` says what each is."""
 
     critic_turns: int
+
+
+def warn_of_idle_ones(game: Any, players: Iterable[str]) -> None:
+    """Say which options were given for players that a game does not have.
+
+    Args:
+        game: a :class:`crossdomain.game.Game`.
+        players: those that it has.
+    """
+    defaults = serialization.parameters(type(game))
+    for player in OF_PLAYERS.keys() - set(players):
+        names = [name for name in OF_PLAYERS[player] if name in defaults]
+        if given := [name for name in names if getattr(game, name) != defaults[name].default]:
+            rank_zero_warn(f"{', '.join(given)}: {type(game).__name__} has no player {player}, so nothing changes.")

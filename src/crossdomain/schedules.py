@@ -50,6 +50,16 @@ def of_metrics(game: Game) -> list[ReduceLROnPlateau]:
     return [schedule for schedule in schedules if isinstance(schedule, ReduceLROnPlateau)]
 
 
+def advance(schedule: LRScheduler) -> None:
+    """One interval further. Torch warns where the player has not moved yet, as players that sit out rounds may not."""
+    if schedule.last_epoch > 0:
+        schedule.step()
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*lr_scheduler.step.*")
+        schedule.step()
+
+
 def _intervals_done(game: Game) -> int:
     return progress.epochs_done(game.trainer) if game.schedule_interval == "epoch" else game.rounds
 
@@ -64,7 +74,9 @@ def compare_options(game: Game, checkpoint: dict[str, Any]) -> Resumption | None
     before, now = checkpoint.get("hyper_parameters", {}), game.hparams
 
     def chosen(options: Mapping[str, Any], player: str, kind: str) -> Any:
-        return options.get(f"{player}_{kind}") or options.get(kind)
+        semantic = options.get("semantic")  # may bring a player, the classifier, with an optimizer of its own
+        brought = semantic.get("init_args", {}) if player == "classifier" and isinstance(semantic, Mapping) else {}
+        return options.get(f"{player}_{kind}") or brought.get(kind) or options.get(kind)
 
     def differs(player: str, kind: str) -> bool:
         return bool(chosen(before, player, kind) != chosen(now, player, kind))
@@ -118,10 +130,8 @@ class Resumption:
                 group.pop("initial_lr", None)
             config.scheduler = make(optimizer)
             if not isinstance(config.scheduler, ReduceLROnPlateau):
-                with warnings.catch_warnings():
-                    warnings.filterwarnings("ignore", ".*lr_scheduler.step.*")  # before the first optimizer.step
-                    for _ in range(_intervals_done(game)):
-                        config.scheduler.step()
+                for _ in range(_intervals_done(game)):
+                    advance(config.scheduler)
 
 
 def warn_of_idle_ones(game: Game) -> None:

@@ -18,8 +18,9 @@ from crossdomain.callbacks import GeneratorEMA, RoundCheckpoint
 from crossdomain.datamodules import Digits
 from crossdomain.flows import ImageFlow
 from crossdomain.methods import AlignFlow, CycleGAN, DistanceGAN
-from crossdomain.networks import PatchCritic, ResNetGenerator
+from crossdomain.networks import ConvClassifier, PatchCritic, ResNetGenerator
 from crossdomain.optimization import LinearDecay
+from crossdomain.semantic import JointSemantics
 
 CRITIC = partial(PatchCritic, width=4, layers=1, norm="none")
 OPTIONS = {"critic": CRITIC, "schedule": partial(LinearDecay, constant=1, decay=3), "pool_size": 40}
@@ -37,6 +38,12 @@ METHODS = {
         cycle_weight_a=10.0,
         cycle_weight_b=10.0,
         statistics_images=60,
+        **OPTIONS,
+    ),
+    "joint": lambda: CycleGAN(
+        1,
+        generator=partial(ResNetGenerator, width=4, blocks=1),
+        semantic=partial(JointSemantics, network=partial(ConvClassifier, width=4), gate=2.3),
         **OPTIONS,
     ),
 }

@@ -131,6 +131,13 @@ def test_adaptation_of_several_data_at_once_is_refused(capsys):
     assert "no recipe for the row 'self-trained', but for 'source only'" in capsys.readouterr().err
 
 
+def test_adaptation_by_a_method_that_needs_guides_is_refused_before_any_training(tmp_path, capsys):
+    (tmp_path / "rift.yaml").write_text("base: rift\ndata: {class_path: Digits}\nwithout: [data.init_args]\n")
+    with pytest.raises(SystemExit):
+        crossdomain_command(["adapt", "--config", str(tmp_path / "rift.yaml")])
+    assert "rift translates after a guide, which the table has none of.\nGive" in capsys.readouterr().err
+
+
 def test_adaptation_needs_the_checkpoints_of_the_zoo():
     kept = "--trainer.callbacks=ModelCheckpoint"
     fitted = run(["fit", "--config", str(hub.find_recipe("classifier_source")), *QUICK, kept])

@@ -19,8 +19,8 @@ from crossdomain.datamodules import DigitDomains, DomainData, DomainImages, fiel
 from crossdomain.domains import directions_between
 from crossdomain.evaluation import Evaluation
 from crossdomain.method import Method, MisfitError
-from crossdomain.methods.semantic import SemanticConsistency
 from crossdomain.networks import ConvClassifier, ConvDecoder, ConvEncoder, StridedClassifier
+from crossdomain.semantic import SemanticConsistency
 
 KINDS = ("digits", "inverted", "printed")
 CLASSIFIER = partial(ConvClassifier, width=4)

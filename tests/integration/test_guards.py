@@ -7,6 +7,7 @@ import torch
 
 from crossdomain import serialization
 from crossdomain.callbacks import GeneratorEMA, NonFiniteGuard, RoundCheckpoint
+from crossdomain.companions import DomainClassifier
 from crossdomain.datamodules import Digits
 from crossdomain.flows import ImageFlow
 from crossdomain.methods import DIDD, DRIT, MUNIT, UNIT, AlignFlow, CycleGAN
@@ -19,6 +20,7 @@ from crossdomain.networks import (
     ResNetGenerator,
     UNITGenerator,
 )
+from crossdomain.optimization import LinearDecay
 
 FLOW = partial(ImageFlow, scales=1, steps=1, width=4)
 CRITIC = partial(PatchCritic, width=4, layers=1, norm="none")
@@ -185,6 +187,25 @@ def test_networks_are_compiled_once_each_and_only_for_training(trainer, monkeypa
     assert compiled == []
     trainer(limit_train_batches=1, limit_val_batches=0).fit(method, datamodule=Digits())
     assert compiled == [method.a2b, method.b2a, method.critic_a, method.critic_b]
+
+
+def test_options_of_players_that_there_are_not_are_said_to_change_nothing(trainer, recwarn):
+    trainer(limit_train_batches=1, limit_val_batches=0).fit(
+        DomainClassifier(1, generator_interval=3, critic_optimizer=torch.optim.SGD), datamodule=Digits()
+    )
+    said = [str(w.message) for w in recwarn.list if "has no player" in str(w.message)]
+    assert sorted(said) == [
+        "critic_optimizer: DomainClassifier has no player critic, so nothing changes.",
+        "generator_interval: DomainClassifier has no player generator, so nothing changes.",
+    ]
+
+
+def test_a_schedule_of_a_player_that_sits_out_the_first_rounds_is_no_reason_to_warn(trainer, recwarn):
+    method = CycleGAN(1, generator=partial(ResNetGenerator, width=4, blocks=1), critic=CRITIC, generator_interval=2,
+                      schedule=partial(LinearDecay, constant=2, decay=8), schedule_interval="step")  # fmt: skip
+    trainer(limit_train_batches=3, limit_val_batches=0).fit(method, datamodule=Digits())
+    assert not [w for w in recwarn.list if "lr_scheduler.step" in str(w.message)]
+    assert [optimizer.param_groups[0]["lr"] for optimizer in method.trainer.optimizers] == pytest.approx([2e-4 * 7 / 9] * 2)
 
 
 @pytest.mark.parametrize("make", [

@@ -12,7 +12,7 @@ SAID = ["cpu, 2 processes", "Epoch 1/2", "Epoch 2/2"]  # each once, by the first
 SCRIPT = Path(__file__).parents[1] / "helpers" / "two_processes.py"
 
 
-@pytest.mark.parametrize("name", ["alignflow", "cyclegan", "distancegan"])
+@pytest.mark.parametrize("name", ["alignflow", "cyclegan", "distancegan", "joint"])
 def test_two_processes_end_with_one_method_and_measure_it_alike(name, tmp_path):
     for devices in ([], ["1"]):
         command = [sys.executable, str(SCRIPT), name, str(tmp_path), *devices]

@@ -13,7 +13,7 @@ from crossdomain.companions import DomainClassifier
 from crossdomain.datamodules import Digits
 from crossdomain.domains import clamped
 from crossdomain.losses import LeastSquares
-from crossdomain.methods import ADDA, CycleGAN
+from crossdomain.methods import ADDA, CycleGAN, RandomTranslation
 from crossdomain.networks import ConvClassifier, LeNet, PatchCritic, ResNetGenerator, VectorNetwork, score_critic
 
 NETWORK = partial(ConvClassifier, width=4)
@@ -317,6 +317,9 @@ def test_what_cannot_be_adapted_is_said(classifier, trainer, tmp_path):
     method = make(start_from=classifier[0], translator=str(tmp_path / "translator.ckpt"))
     method._translator.on().directions = ("b2a",)
     assert "has no direction 'a2b'" in refusal(method, trainer)
+    serialization.write(RandomTranslation(1, 1, 16), tmp_path / "translator.ckpt")
+    guided = make(start_from=classifier[0], translator=str(tmp_path / "translator.ckpt"))
+    assert "a RandomTranslation, which needs a guide for each image.\nGive the checkpoint" in refusal(guided, trainer)
     with pytest.raises(FileNotFoundError, match=r"There is no checkpoint 'none\.ckpt'"):
         trainer().fit(make(start_from="none.ckpt"), Digits(batch_size=8))
     with pytest.raises(ValueError, match="one classifier reads both"):

@@ -254,6 +254,8 @@ def test_mistakes_of_one_kind_are_named():
         MMD()(torch.zeros(1, 2), torch.zeros(4, 2))
     with pytest.raises(ValueError, match="not finite"):
         EMD()(torch.full((3, 2), torch.nan), torch.zeros(3, 2))
+    with pytest.raises(ValueError, match="not finite"):
+        Sinkhorn()(torch.full((3, 2), torch.inf), torch.zeros(3, 2))
     for make in (lambda: MMD("quadratic"), lambda: EMD(3), lambda: Sinkhorn(0.0), lambda: MMD(exponents=())):
         with pytest.raises(ValueError, match=r"MMD|EMD|Sinkhorn"):
             make()

@@ -11,9 +11,9 @@ import crossdomain
 from crossdomain import serialization
 from crossdomain.augmentation import Augmentation, RandomAffine
 from crossdomain.companions import DomainClassifier
-from crossdomain.companions.self_training import SelfTraining
 from crossdomain.datamodules import Digits
 from crossdomain.networks import ConvClassifier
+from crossdomain.self_training import SelfTraining
 
 NETWORK = partial(ConvClassifier, width=4, dropout=0.0)
 MADE = partial(DomainClassifier, 1, network=NETWORK, augmentation=RandomAffine, self_training=SelfTraining)
@@ -142,6 +142,7 @@ def test_it_starts_with_what_a_self_trained_one_answers_with(trainer, tmp_path):
         ({"self_training": partial(SelfTraining, views=0)}, "views is 0"),
         ({"self_training": partial(SelfTraining, domain="bb")}, r"self_training\.domain is 'bb'"),
         ({"self_training": partial(SelfTraining, domain="a")}, "the domain whose labels are trained on"),
+        ({"train_on": "b2a", "translator": "x.ckpt"}, "domain is 'b', the domain whose labels are trained on"),
     ],
 )
 def test_options_that_do_not_go_together(options, message):

@@ -7,15 +7,37 @@ import torch
 from torch.nn import functional as F
 
 import crossdomain
-from crossdomain import serialization
+from crossdomain import methods, serialization
 from crossdomain.augmentation import RandomAffine
 from crossdomain.companions import DomainClassifier
 from crossdomain.datamodules import Digits
 from crossdomain.domains import BOTH
 from crossdomain.flows import ImageFlow
-from crossdomain.methods import AlignFlow, CycleGAN
-from crossdomain.methods.semantic import JointSemantics, SemanticConsistency
-from crossdomain.networks import ConvClassifier, PatchCritic, ResNetGenerator
+from crossdomain.methods import (
+    DRIT,
+    MUNIT,
+    RIFT,
+    UNIT,
+    AlignFlow,
+    AugmentedCycleGAN,
+    CycleGAN,
+    DiscoGAN,
+    DistanceGAN,
+)
+from crossdomain.networks import (
+    ConditionalResNetGenerator,
+    ContentCritic,
+    ConvClassifier,
+    DRITGenerator,
+    MUNITGenerator,
+    PairEncoder,
+    PatchCritic,
+    ResNetGenerator,
+    StyledResNetGenerator,
+    UNITGenerator,
+)
+from crossdomain.semantic import JointSemantics, SemanticConsistency
+from crossdomain.serialization import parameters
 
 CRITIC = partial(PatchCritic, width=4, layers=1, norm="none")
 NETWORK = partial(ConvClassifier, width=4, dropout=0.0)
@@ -127,6 +149,70 @@ def test_the_gate_by_hand(seen):
     torch.testing.assert_close(terms["semantic_b"], 0.3 * F.cross_entropy(network(out["fake_b"]), batch["label_a"]))
     opinion = network(batch["b"]).argmax(1)
     torch.testing.assert_close(terms["semantic_a"], 0.3 * F.cross_entropy(network(out["fake_a"]), opinion))
+
+
+def test_a_classifier_that_learns_along_judges_without_dropout_and_keeps_its_statistics(seen):
+    batch, out = seen
+    network = partial(ConvClassifier, width=4, dropout=0.5)
+    method = METHODS["CycleGAN"](semantic=partial(JointSemantics, network=network)).train()
+    method.semantic_loss.fill_(0.5)
+    before = {name: value.clone() for name, value in method.semantic_network.state_dict().items()}
+    first, second = (method.semantic.terms(BOTH, batch, out) for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert all(torch.equal(before[name], value) for name, value in method.semantic_network.state_dict().items())
+    assert method.semantic_network.training
+
+
+def test_its_optimizer_is_the_command_lines_on_resuming(trainer, tmp_path):
+    def run(rate, **options):
+        optimizer = partial(torch.optim.Adam, lr=rate)
+        method = METHODS["CycleGAN"](semantic=partial(JointSemantics, network=NETWORK, optimizer=optimizer))
+        run = trainer(limit_train_batches=2, limit_val_batches=0, **options)
+        run.fit(method, Digits(batch_size=8, labelled=["a"]), ckpt_path=path if path.exists() else None)
+        run.save_checkpoint(path)
+        return run.optimizers[-1].param_groups[0]["lr"]
+
+    path = tmp_path / "joint.ckpt"
+    assert run(1e-3, max_epochs=1) == 1e-3
+    assert run(5e-3, max_epochs=2) == 5e-3
+
+
+def of_all_methods():
+    """Those with the option, small."""
+    one = partial(MUNITGenerator, width=4, blocks=1, hidden=8)
+    residual = partial(ResNetGenerator, width=4, blocks=1)
+    return METHODS | {
+        "AugmentedCycleGAN": partial(
+            AugmentedCycleGAN,
+            1,
+            latent_a=2,
+            latent_b=2,
+            generator=partial(ConditionalResNetGenerator, width=4, blocks=1),
+            encoder=partial(PairEncoder, width=4, halvings=2),
+            critic=CRITIC,
+        ),
+        "DiscoGAN": partial(DiscoGAN, 1, generator=residual, critic=CRITIC, feature_share=0.0),
+        "DistanceGAN": partial(DistanceGAN, 1, generator=residual, critic=CRITIC, statistics_images=8),
+        "DRIT": partial(
+            DRIT,
+            1,
+            generator=partial(DRITGenerator, width=4, blocks=1, halvings=1, attribute_blocks=1),
+            critic=CRITIC,
+            content_critic=partial(ContentCritic, width=4, layers=1, kernel=3),
+        ),
+        "MUNIT": partial(MUNIT, 1, generator=one, critic=CRITIC),
+        "RIFT": partial(RIFT, 1, generator=partial(StyledResNetGenerator, width=4, blocks=1), critic=CRITIC),
+        "UNIT": partial(UNIT, 1, generator=partial(UNITGenerator, width=4, blocks=1), critic=CRITIC),
+    }
+
+
+@pytest.mark.parametrize("name", [n for n in methods.__all__ if "semantic" in parameters(getattr(methods, n))])
+def test_every_method_with_the_option_trains_by_it(name, classifier, trainer):
+    method = of_all_methods()[name](semantic_classifier=classifier[1])
+    seen = set()
+    method.on_train_batch_end = lambda *_: seen.update(method.last_terms)  # some sit out the first rounds
+    trainer(limit_train_batches=3, limit_val_batches=0).fit(method, Digits(batch_size=8))
+    assert {f"generator_semantic_{way.target}" for way in method.directions} <= seen
 
 
 def test_options_that_do_not_go_together(classifier):

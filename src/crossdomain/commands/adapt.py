@@ -228,10 +228,15 @@ class _Trainings:
                 self.table.metrics.setdefault((Path(recipe).stem, tag), []).append(metrics[tag])
 
 
+def _method_of(recipe: str) -> type | None:
+    """The class of a recipe's method, where it can be told before it is made."""
+    model = hub.read_recipe(recipe).get("model")
+    return find_class(str(model.get("class_path") if isinstance(model, dict) else model))
+
+
 def _takes(recipe: str, option: str) -> bool:
     """Whether the class of a recipe's method has an option."""
-    model = hub.read_recipe(recipe).get("model")
-    cls = find_class(str(model.get("class_path") if isinstance(model, dict) else model))
+    cls = _method_of(recipe)
     return cls is not None and option in serialization.parameters(cls)
 
 
@@ -272,15 +277,21 @@ def adapt(
         if len(set(given)) < len(given):
             raise ValueError(f"{option} names one twice: {', '.join(map(str, given))}.\nGive each once.")
     for row in {semantic, "self-trained" if match_frequencies else None} - {None}:
-        if row not in of_rows:
+        if row not in BEFORE or row not in of_rows:
             known = ", ".join(repr(known) for known in BEFORE if known in of_rows)
             raise ValueError(
                 f"This data has no recipe for the row {row!r}, but for {known}.\nAsk for none, or for one of these."
             )
+    guided = [recipe for recipe in recipes if _takes(recipe, "semantic_classifier")]
     for recipe in recipes:
-        guided = _takes(recipe, "semantic_classifier") or _takes(recipe, "start_from")
-        if semantic is not None and not guided:
+        if semantic is not None and recipe not in guided and not (guided and _takes(recipe, "start_from")):
             raise ValueError(f"{Path(recipe).stem} has no semantic consistency.\nLeave --semantic out, or this recipe.")
+        cls = _method_of(recipe)
+        if cls is not None and getattr(cls, "guide", None) == "required" and not _takes(recipe, "start_from"):
+            raise ValueError(
+                f"{Path(recipe).stem} translates after a guide, which the table has none of.\n"
+                "Give the recipe of a method that translates without one."
+            )
     table = AdaptationTable(tuple(seeds))
     shared = [row for row in of_rows if row not in ADAPTED]
     trainings_of = {recipe: 1 if _takes(recipe, "start_from") else 1 + len(of_rows) - len(shared) for recipe in recipes}

@@ -26,8 +26,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from crossdomain import hub, methods, networks, serialization
 from crossdomain.augmentation import Augmentation
 from crossdomain.evaluation import Evaluation
-from crossdomain.losses import Objective, Penalty
+from crossdomain.losses import Discrepancy, Objective, Penalty
 from crossdomain.method import Method
+from crossdomain.self_training import SelfTraining
+from crossdomain.semantic import SemanticConsistency
 
 # What a recipe can name by the name alone.
 BASES = (
@@ -35,7 +37,10 @@ BASES = (
     LightningDataModule,
     Objective,
     Penalty,
+    Discrepancy,
     Augmentation,
+    SemanticConsistency,
+    SelfTraining,
     torch.optim.Optimizer,
     LRScheduler,
     Callback,
@@ -164,7 +169,7 @@ def find_class(name: str) -> type | None:
     if module:
         found = getattr(sys.modules.get(module), last, None)
         return found if isinstance(found, type) else None
-    alike = [cls for cls in _below(*BASES) if cls.__name__ == name]
+    alike = [cls for cls in {*BASES, *_below(*BASES)} if cls.__name__ == name]
     return min(alike, key=lambda cls: not cls.__module__.startswith("crossdomain."), default=None)
 
 
@@ -193,9 +198,10 @@ def names_below(base: type) -> list[str]:
     """Names of the classes that can stand where ``base`` has to."""
     if base is nn.Module:
         return list(networks.__all__)
+    own = {base} if base.__module__.startswith("crossdomain.") and base is not Method else set()
     found = [
         cls
-        for cls in _below(base)
+        for cls in own | _below(base)
         if cls.__module__.startswith(("crossdomain.", "torch.optim", "lightning.pytorch"))
         and not (cls.__name__.startswith(("_", "Base")) or cls.__module__.endswith("cli") or _unfinished(cls))
     ]
@@ -205,7 +211,7 @@ def names_below(base: type) -> list[str]:
 
 def _unfinished(cls: type) -> bool:
     """Whether a class is there for others to be made of: one that leaves a method to them, be it an ``ABC`` or not."""
-    if cls.__module__.startswith("crossdomain.methods."):
+    if issubclass(cls, Method) and cls.__module__.startswith("crossdomain.methods."):
         return cls.__name__ not in methods.__all__
     return any(getattr(getattr(cls, name, None), "__isabstractmethod__", False) for name in dir(cls))
 

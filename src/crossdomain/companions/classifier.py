@@ -15,11 +15,11 @@ from crossdomain.augmentation import Augmentation
 from crossdomain.capabilities import TeachesClasses
 from crossdomain.checks import at_least
 from crossdomain.companion import Companion, Translator
-from crossdomain.companions.self_training import SelfTraining
 from crossdomain.domains import LETTERS, directions_between, domains_in, labels_of
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.misfits import features_of
 from crossdomain.networks import ConvClassifier
+from crossdomain.self_training import SelfTraining
 
 
 class DomainClassifier(Method):
@@ -100,9 +100,9 @@ class DomainClassifier(Method):
                     "self_training compares views of an image, but there is nothing to make them.\n"
                     "Give model.augmentation, such as RandomAffine."
                 )
-            if self.self_training.domain == self.train_on[-1] == self.train_on[0]:
+            if self.self_training.domain == self.train_on[0]:
                 raise ValueError(
-                    f"self_training.domain is {self.train_on!r}, the domain whose labels are trained on.\n"
+                    f"self_training.domain is {self.train_on[0]!r}, the domain whose labels are trained on.\n"
                     "Give the letter of another one."
                 )
             self.teacher = deepcopy(self.network).requires_grad_(False).eval()
@@ -120,12 +120,6 @@ class DomainClassifier(Method):
         if self.self_training is not None:
             self.teacher.eval()
         return self
-
-    def setup(self, stage: str) -> None:
-        """Check the data; before training, load the translator."""
-        super().setup(stage)
-        if stage == "fit" and self._translator is not None:
-            self._translator.check(self.device)
 
     def prepare(self, loader: Iterable[Batch]) -> None:
         """Start where another classifier ended; let the teacher be the network."""

@@ -87,6 +87,8 @@ def sinkhorn_divergence(x: Tensor, y: Tensor, epsilon: float) -> Tensor:
     # Its cost is half the squared distance, and its epsilon the blur's square. It cannot begin at a diameter of 0.
     blur = (epsilon / 2) ** 0.5
     joined = torch.cat([x, y]).detach()
+    if not joined.isfinite().all():
+        raise ValueError("sinkhorn_divergence: the samples hold numbers that are not finite.")
     diameter = max(float((joined.amax(0) - joined.amin(0)).norm()), blur)
     half = SamplesLoss("sinkhorn", p=2, blur=blur, diameter=diameter, scaling=SCALING, backend="tensorized")
     return 2 * half(x, y)

@@ -86,7 +86,7 @@ class ADDA(Method):
                 "batch, the other averages several.\nLeave model.critic_accuracy or model.accumulate out."
             )
         self.network = network(channels_a, classes)
-        self.source = deepcopy(self.network).eval()
+        self.source = deepcopy(self.network).requires_grad_(False).eval()
         self.critic = critic(classes, 2)
         # The critic moves last, but on scores from before the encoder's move: at once, as in the official code.
         self.players = {"encoder": ("network",), "critic": ("critic",)}
@@ -103,12 +103,6 @@ class ADDA(Method):
         super().train(mode)
         self.source.eval()
         return self
-
-    def setup(self, stage: str) -> None:
-        """Check the data; before training, load the translator."""
-        super().setup(stage)
-        if stage == "fit" and self._translator is not None:
-            self._translator.check(self.device)
 
     def prepare(self, loader: Iterable[Batch]) -> None:
         """Let f_S and f_T start as the classifier of ``start_from``."""

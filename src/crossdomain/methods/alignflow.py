@@ -14,9 +14,9 @@ from crossdomain.flows import Flow, ImageFlow, dequantize
 from crossdomain.losses import ImagePool, LeastSquares, Objective
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.methods.latent_flows import LatentFlows
-from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.networks import PatchCritic
 from crossdomain.noise import Noise
+from crossdomain.semantic import SemanticConsistency, SemanticFactory
 
 
 class AlignFlow(Method):
@@ -87,12 +87,6 @@ class AlignFlow(Method):
             self.pool_a, self.pool_b = ImagePool(pool_size), ImagePool(pool_size)
         self.objective = objective()
         self.semantic = semantic(self, semantic_classifier, semantic_weight)
-
-    def setup(self, stage: str) -> None:
-        """Check the data; before training, load the classifier."""
-        super().setup(stage)
-        if stage == "fit":
-            self.semantic.check()
 
     def prepare(self, loader: Iterable[Batch]) -> None:
         """Initialise each flow's ActNorms on its domain's first images."""

@@ -16,9 +16,9 @@ from crossdomain.losses import LeastSquares, Objective, standard_normal_kl
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.methods.bicyclegan import LatentNetworkFactory
 from crossdomain.methods.critics import Critics
-from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.networks import AugCycleGANCritic, ConditionalResNetGenerator, LatentCritic, PairEncoder
 from crossdomain.noise import Noise
+from crossdomain.semantic import SemanticConsistency, SemanticFactory
 
 FARTHEST = 4.0  # a code that is drawn lies within so many deviations of the prior
 
@@ -119,12 +119,6 @@ class AugmentedCycleGAN(Method):
         self.latent_weight = latent_weight
         self.cycle_weights = {"a": cycle_weight_a, "b": cycle_weight_b}
         self.semantic = semantic(self, semantic_classifier, semantic_weight)
-
-    def setup(self, stage: str) -> None:
-        """Check the data; before training, load the classifier."""
-        super().setup(stage)
-        if stage == "fit":
-            self.semantic.check()
 
     def _draw(self, n: int, domain: str) -> Tensor:
         return torch.randn(n, self.latents[domain], device=self.device)

@@ -14,9 +14,9 @@ from crossdomain.losses import LeastSquares, Objective
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.methods.critics import Critics, add_generators
 from crossdomain.methods.cycles import Cycles
-from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.networks import PatchCritic, ResNetGenerator
 from crossdomain.noise import Noise
+from crossdomain.semantic import SemanticConsistency, SemanticFactory
 
 
 class CycleGAN(Method):
@@ -102,8 +102,6 @@ class CycleGAN(Method):
                 "Start from one with both, or train a new one."
             )
         super().setup(stage)
-        if stage == "fit":
-            self.semantic.check()
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Translate, ask the pools, and go back."""

@@ -15,9 +15,9 @@ from crossdomain.losses import Objective, halved_cross_entropy
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.methods.critics import Critics, add_generators
 from crossdomain.methods.cycles import Cycles
-from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.networks import DiscoCritic, DiscoGenerator
 from crossdomain.noise import Noise
+from crossdomain.semantic import SemanticConsistency, SemanticFactory
 
 
 class DiscoGAN(Method):
@@ -96,12 +96,6 @@ class DiscoGAN(Method):
         self.cycles = Cycles(self, critic, self.objective, weights, cycle_noise, guess_weight)
         self.players = {"generator": self.directions, "critic": self.critics.names + self.cycles.names}
         self.semantic = semantic(self, semantic_classifier, semantic_weight)
-
-    def setup(self, stage: str) -> None:
-        """Check the data; before training, load the classifier."""
-        super().setup(stage)
-        if stage == "fit":
-            self.semantic.check()
 
     def turns(self, player: str, round: int) -> int:
         """The critics move in every ``update_interval``-th round, the generators in the others."""

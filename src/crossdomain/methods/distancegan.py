@@ -14,9 +14,9 @@ from crossdomain.losses import LeastSquares, Objective
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.methods.critics import Critics, add_generators
 from crossdomain.methods.cycles import Cycles
-from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.networks import PatchCritic, ResNetGenerator
 from crossdomain.noise import Noise
+from crossdomain.semantic import SemanticConsistency, SemanticFactory
 
 
 class DistanceGAN(Method):
@@ -105,12 +105,6 @@ class DistanceGAN(Method):
             self.register_buffer(f"mean_{domain}", torch.tensor(0.0))
             self.register_buffer(f"deviation_{domain}", torch.tensor(1.0))
         self.semantic = semantic(self, semantic_classifier, semantic_weight)
-
-    def setup(self, stage: str) -> None:
-        """Check the data, and the classifier where training begins."""
-        super().setup(stage)
-        if stage == "fit":
-            self.semantic.check()
 
     def distances(self, images: Tensor) -> Tensor:
         """d of images (N, C, H, W): (N (N - 1) / 2,) for ``pairs``, in the order of :func:`torch.pdist`, else (N,).

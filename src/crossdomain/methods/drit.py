@@ -14,10 +14,10 @@ from crossdomain.checks import at_least
 from crossdomain.domains import BOTH, Direction
 from crossdomain.losses import NonSaturating, Objective, confusion, mode_seeking, standard_normal_kl
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms, frozen
-from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.networks import ContentCritic, DRITGenerator, drit_critic
 from crossdomain.noise import Noise
 from crossdomain.optimization import OptimizerFactory, ScheduleFactory
+from crossdomain.semantic import SemanticConsistency, SemanticFactory
 
 
 class DRIT(Method):
@@ -147,12 +147,6 @@ class DRIT(Method):
         self.content_critic_optimizer = content_critic_optimizer
         self.content_critic_schedule = content_critic_schedule
         self.semantic = semantic(self, semantic_classifier, semantic_weight)
-
-    def setup(self, stage: str) -> None:
-        """Check the data; before training, load the classifier."""
-        super().setup(stage)
-        if stage == "fit":
-            self.semantic.check()
 
     def turns(self, player: str, round: int) -> int:
         """D moves in each round, all others in the last of every ``content_critic_rounds``."""

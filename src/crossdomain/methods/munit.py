@@ -14,9 +14,9 @@ from crossdomain.checks import at_least
 from crossdomain.domains import BOTH, Direction
 from crossdomain.losses import Objective, full_least_squares
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
-from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.networks import MUNITCritic, MUNITGenerator
 from crossdomain.noise import Noise
+from crossdomain.semantic import SemanticConsistency, SemanticFactory
 
 
 class MUNIT(Method):
@@ -87,12 +87,6 @@ class MUNIT(Method):
         weights = {"image": image_weight, "style": style_weight, "content": content_weight, "cycle": cycle_weight}
         self.weights = {name: weight for name, weight in weights.items() if weight > 0}
         self.semantic = semantic(self, semantic_classifier, semantic_weight)
-
-    def setup(self, stage: str) -> None:
-        """Check the data; before training, load the classifier."""
-        super().setup(stage)
-        if stage == "fit":
-            self.semantic.check()
 
     def _generator(self, domain: str) -> Any:
         return self.get_submodule(f"generator_{domain}")

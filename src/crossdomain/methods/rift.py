@@ -16,11 +16,11 @@ from crossdomain.losses import Objective, capacity_bits, full_least_squares
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
 from crossdomain.methods.critics import Critics, add_generators
 from crossdomain.methods.cycles import Cycles
-from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.methods.style_channel import StyleChannel
 from crossdomain.misfits import require_equal_sizes
 from crossdomain.networks import StyledResNetGenerator, affine_patch_critic
 from crossdomain.noise import Noise
+from crossdomain.semantic import SemanticConsistency, SemanticFactory
 
 
 class RIFT(Method):
@@ -121,12 +121,6 @@ class RIFT(Method):
         weights["cycle_swap"] = cycle_swap_weight
         self.weights = {name: weight for name, weight in weights.items() if weight > 0}
         self.semantic = semantic(self, semantic_classifier, semantic_weight)
-
-    def setup(self, stage: str) -> None:
-        """Check the data; before training, load the classifier."""
-        super().setup(stage)
-        if stage == "fit":
-            self.semantic.check()
 
     def generate(self, batch: Batch) -> dict[str, Any]:
         """Read styles; translate with those of other images; go back; for swaps, read styles in translations."""

@@ -14,9 +14,9 @@ from crossdomain.checks import at_least
 from crossdomain.domains import BOTH, Direction
 from crossdomain.losses import Objective, full_least_squares
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
-from crossdomain.methods.semantic import SemanticConsistency, SemanticFactory
 from crossdomain.networks import MUNITCritic, UNITGenerator
 from crossdomain.noise import Noise
+from crossdomain.semantic import SemanticConsistency, SemanticFactory
 
 
 class UNIT(Method):
@@ -104,12 +104,6 @@ class UNIT(Method):
         self.cycle_kl_weight = cycle_kl_weight
         self.cycles = max(cycle_weight, cycle_kl_weight) > 0
         self.semantic = semantic(self, semantic_classifier, semantic_weight)
-
-    def setup(self, stage: str) -> None:
-        """Check the data; before training, load the classifier."""
-        super().setup(stage)
-        if stage == "fit":
-            self.semantic.check()
 
     def _draw(self, mean: Tensor) -> Tensor:
         """A code N(mean, I) in training, its mean in evaluation."""

@@ -12,14 +12,14 @@ from torch.nn import functional as F
 from crossdomain.augmentation import Augmentation
 from crossdomain.capabilities import TeachesClasses
 from crossdomain.checks import at_least
-from crossdomain.companion import Companion
+from crossdomain.companion import Companion, Helper
 from crossdomain.domains import Direction, labels_of
 from crossdomain.method import Batch, Method, NetworkFactory, Terms
 from crossdomain.networks import ConvClassifier
 from crossdomain.optimization import OptimizerFactory
 
 
-class SemanticConsistency:
+class SemanticConsistency(Helper):
     """The term of CyCADA (Hoffman et al., ICML 2018, arXiv 1711.03213), for methods that see no pairs.
 
     A frozen classifier f, trained on domain a, shall think of a translation what it thinks of the image:
@@ -66,7 +66,7 @@ class SemanticConsistency:
         self.channels = dict(method.channels)
         self.classifier = None if path is None else Companion(path, "semantic_classifier", TeachesClasses)
 
-    def check(self) -> None:
+    def check(self, device: torch.device | str = "cpu") -> None:
         """Load the classifier, before training.
 
         Raises:
@@ -75,7 +75,7 @@ class SemanticConsistency:
         """
         if self.classifier is None:
             return
-        read, given = (set(channels.values()) for channels in (self.classifier.on().channels, self.channels))
+        read, given = (set(channels.values()) for channels in (self.classifier.on(device).channels, self.channels))
         if read != given or len(given) > 1:
             numbers, found = (" and ".join(map(str, sorted(channels))) for channels in (read, given))
             raise ValueError(
@@ -125,7 +125,9 @@ class JointSemantics(SemanticConsistency):
 
     The classifier f starts from scratch and learns from the true labels of domain a, as the player ``classifier`` that
     moves after all others. Translations of a have to show the true labels, those of b what f thinks of the image; both
-    terms count 0 until f's last loss is at most ``gate``.
+    terms count 0 until f's last loss is at most ``gate``. Unlike there, f judges in evaluation mode (the official f has
+    no dropout), its optimizer is the method's unless ``optimizer`` says another one (there Adam, 1e-3), and the other
+    terms keep the method's weights (there L_GAN of a2b counts twice and cycles have the weight 1).
 
     Args:
         method: as above.
@@ -175,7 +177,7 @@ class JointSemantics(SemanticConsistency):
         method.classifier_loss = self.classifier_loss  # type: ignore[assignment]  # a player's loss, not a module
         method.classifier_optimizer = optimizer  # type: ignore[assignment]
 
-    def check(self) -> None:
+    def check(self, device: torch.device | str = "cpu") -> None:
         """Nothing: there is no classifier to load."""
 
     def logits(self, images: Tensor, domain: str) -> Tensor:
@@ -184,15 +186,21 @@ class JointSemantics(SemanticConsistency):
 
     def terms(self, directions: Iterable[Direction], batch: Batch, out: Mapping[str, Tensor]) -> Terms:
         """As above, 0 while the gate is closed."""
-        opened = self.method.semantic_loss <= self.gate
+        network, opened = self.method.semantic_network, self.method.semantic_loss <= self.gate
+        training = network.training
+        network.eval()  # it judges without dropout, and its statistics stay those of what it learns from
         terms = super().terms(directions, batch, out)
+        network.train(training)
         return {name: torch.where(opened, term, torch.zeros_like(term)) for name, term in terms.items()}
 
     def classifier_loss(self, batch: Batch, out: Mapping[str, Tensor]) -> Terms:
         """Cross-entropy of f and the true labels."""
         assert self.labelled is not None
         loss = F.cross_entropy(self.logits(batch[self.labelled], self.labelled), labels_of(batch, self.labelled))
-        self.method.semantic_loss.copy_(loss.detach())
+        last = loss.detach().clone()
+        if self.method._trainer is not None:  # the gate opens on all processes, or on none
+            last = self.method.trainer.strategy.reduce(last, reduce_op="mean")
+        self.method.semantic_loss.copy_(last)
         return {"cross_entropy": loss}
 
 
