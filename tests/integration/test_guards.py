@@ -205,7 +205,8 @@ def test_a_schedule_of_a_player_that_sits_out_the_first_rounds_is_no_reason_to_w
                       schedule=partial(LinearDecay, constant=2, decay=8), schedule_interval="step")  # fmt: skip
     trainer(limit_train_batches=3, limit_val_batches=0).fit(method, datamodule=Digits())
     assert not [w for w in recwarn.list if "lr_scheduler.step" in str(w.message)]
-    assert [optimizer.param_groups[0]["lr"] for optimizer in method.trainer.optimizers] == pytest.approx([2e-4 * 7 / 9] * 2)
+    rates = [optimizer.param_groups[0]["lr"] for optimizer in method.trainer.optimizers]
+    assert rates == pytest.approx([2e-4 * 7 / 9] * 2)
 
 
 @pytest.mark.parametrize("make", [
