@@ -158,7 +158,7 @@ def tables() -> str:
         rows = {f"[{name}](docs/zoo/{name}.md)": hub.model_info(name)["metrics"] for name in names}
         tags = headlines(tag for metrics in rows.values() for tag in metrics)
         lines += ["", f"| {data} | " + " | ".join(tags) + " |", "|---" * (len(tags) + 1) + "|"]
-        for name, metrics in (rows | rivals[data]).items():
+        for name, metrics in (rows | rivals.get(data, {})).items():
             cells = [f"{metrics[tag]:.4g}" if tag in metrics else "" for tag in tags]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
         lines += ["", f"    crossdomain compare {' '.join(comparison(names))}"]

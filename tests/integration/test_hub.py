@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import shlex
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from crossdomain.flows import ImageFlow
 from crossdomain.methods import AlignFlow, CycleGAN, DistanceGAN
 from crossdomain.networks import ConvClassifier, PatchCritic, ResNetGenerator
 
+REAL_DIGITS = all((Path(os.environ.get("CROSSDOMAIN_DATA", "data")) / name).is_dir() for name in ("MNIST", "USPS"))
 FIELDS = {
     "sha256", "method", "recipe", "version", "seed", "budget", "hardware", "data", "split", "metrics",
     "licence", "data_licence", "notes",
@@ -35,7 +37,7 @@ FIELDS = {
 def test_index_entry_is_complete(name):
     entry = hub.model_info(name)
     assert {"file", "url"} & set(entry)
-    assert set(entry) - {"file", "url"} == FIELDS
+    assert set(entry) - {"file", "url", "fit", "test"} == FIELDS
     assert entry["sha256"] == sha256_of(hub.find_checkpoint(name))
     assert entry["recipe"] in hub.list_recipes()
     assert hub.find_checkpoint(name).stat().st_size < 15e6
@@ -48,13 +50,16 @@ def test_index_has_the_metrics_of_the_checkpoint(name):
     method = crossdomain.load(name)
     assert type(method).__name__ == entry["method"]
     assert not method.training
+    if entry["data"] == "DigitPair" and not REAL_DIGITS:
+        pytest.skip("CROSSDOMAIN_DATA has no digits")
     recipe = str(hub.find_recipe(entry["recipe"]))
-    metrics, data = measure(recipe, name, "--trainer.enable_progress_bar", "false")
+    metrics, data = measure(recipe, name, "--trainer.enable_progress_bar", "false", *shlex.split(entry.get("test", "")))
     assert type(data).__name__ == entry["data"]
     assert set(entry["metrics"]) <= set(metrics)  # those of later probes are not in the index yet
     for key, value in entry["metrics"].items():
-        # A cycle error of 1e-5 is rounding, which differs between processors.
-        assert metrics[key] == pytest.approx(value, rel=1e-3, abs=2e-4)
+        # A cycle error of 1e-5 is rounding, which differs between processors, as does the class of an image in 2,000.
+        near = 1e-3 if key.startswith("accuracy") else 2e-4
+        assert metrics[key] == pytest.approx(value, rel=1e-3, abs=near), key
 
 
 @pytest.mark.parametrize("name", ["alignflow-digits", "cyclegan-digits"])
