@@ -128,7 +128,7 @@ def measure(recipe: str, checkpoint: str | Path, *options: str) -> tuple[dict[st
     return metrics, tested.datamodule
 
 
-def _recipes_beside(recipe: str) -> dict[str, str]:
+def recipes_beside(recipe: str) -> dict[str, str]:
     """The recipe of each row, on the data that a method's recipe ends its name with."""
     data = Path(recipe).stem.partition("_")[2]
     suffix = f"_{data}" if data else ""
@@ -160,7 +160,7 @@ def _data_of(recipe: str) -> str | None:
     return None if path is None else str(path).rpartition(".")[2]
 
 
-class _Trainings:
+class Trainings:
     """The trainings of one seed, each announced in a line, and what they have to do with each other."""
 
     labels = ("--data.labelled", "[a]")  # what all but the bound are trained with
@@ -266,7 +266,7 @@ def adapt(
     Raises:
         ValueError: the recipes are of several data, or a row that is needed has no recipe.
     """
-    beside = {recipe: _recipes_beside(recipe) for recipe in recipes}
+    beside = {recipe: recipes_beside(recipe) for recipe in recipes}
     of_rows = beside[recipes[0]]
     if any(other != of_rows for other in beside.values()):
         names = ", ".join(Path(recipe).stem for recipe in recipes)
@@ -296,7 +296,7 @@ def adapt(
     shared = [row for row in of_rows if row not in ADAPTED]
     trainings_of = {recipe: 1 if _takes(recipe, "start_from") else 1 + len(of_rows) - len(shared) for recipe in recipes}
     for seed in seeds:
-        trainings = _Trainings(table, of_rows, seed, len(shared) + sum(trainings_of.values()))
+        trainings = Trainings(table, of_rows, seed, len(shared) + sum(trainings_of.values()))
         trainings.row("source only")
         trainings.row("+ augmentation")
         trainings.row("self-trained", *trainings.start("+ augmentation"))
