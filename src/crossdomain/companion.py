@@ -65,6 +65,8 @@ class Companion:
                     f"{self.option} is {str(self.path)!r}, a {type(found).__name__}, which cannot {asked}."
                 )
             self._method = found.requires_grad_(False)
+            if found.channels_last:  # as it was trained
+                found.to(memory_format=torch.channels_last)
         # Module.to looks at every parameter, in every round; whoever moves the method moves the first tensor, too.
         held = next(chain(self._method.parameters(), self._method.buffers()), None)
         if held is not None and held.device != torch.device(device):

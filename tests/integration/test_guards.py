@@ -7,12 +7,15 @@ import torch
 
 from crossdomain import serialization
 from crossdomain.callbacks import GeneratorEMA, NonFiniteGuard, RoundCheckpoint
+from crossdomain.capabilities import Classifies
+from crossdomain.companion import Companion
 from crossdomain.companions import DomainClassifier
 from crossdomain.datamodules import Digits
 from crossdomain.flows import ImageFlow
 from crossdomain.methods import DIDD, DRIT, MUNIT, UNIT, AlignFlow, CycleGAN
 from crossdomain.networks import (
     ContentCritic,
+    ConvClassifier,
     DIDDGenerator,
     DRITGenerator,
     MUNITGenerator,
@@ -187,6 +190,16 @@ def test_networks_are_compiled_once_each_and_only_for_training(trainer, monkeypa
     assert compiled == []
     trainer(limit_train_batches=1, limit_val_batches=0).fit(method, datamodule=Digits())
     assert compiled == [method.a2b, method.b2a, method.critic_a, method.critic_b]
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_companion_is_laid_out_as_it_was_trained(channels_last, tmp_path):
+    classifier = DomainClassifier(3, network=partial(ConvClassifier, width=4), channels_last=channels_last)
+    serialization.write(classifier, tmp_path / "classifier.ckpt")
+    held = Companion(tmp_path / "classifier.ckpt", "judge_b", Classifies).on()
+    weights = [p for p in held.network.parameters() if p.ndim == 4 and p.shape[1] > 1]
+    assert weights
+    assert all(p.is_contiguous(memory_format=torch.channels_last) == channels_last for p in weights)
 
 
 def test_options_of_players_that_there_are_not_are_said_to_change_nothing(trainer, recwarn):

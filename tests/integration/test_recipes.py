@@ -19,10 +19,10 @@ from crossdomain.recipes import ZOO, read_recipe, standalone
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "recipes.json").read_text())
 CHANGED = {
     *["alignflow_mnist_usps", "alignflow_usps_mnist", "munit", "munit_shapes"],
-    *[f"cyclegan_{data}" for data in ("mnist_usps", "usps_mnist", "svhn_mnist")],
+    *[f"cyclegan{data}" for data in ("", "_mnist_usps", "_usps_mnist", "_svhn_mnist")],
     *[
         f"classifier_{row}{data}"
-        for row in ("adapted", "target")
+        for row in ("source", "adapted", "target")
         for data in ("", "_mnist_usps", "_usps_mnist", "_svhn_mnist")
     ],
 }
@@ -147,8 +147,8 @@ def test_a_base_may_have_a_base_of_its_own_in_another_folder():
 
 
 def test_a_name_of_the_zoo_is_a_base_also_for_a_recipe_of_that_name():
-    content = read_recipe(with_base("trainer: {max_epochs: 1}\n", "cyclegan.yaml", "cyclegan"))
-    expected = REFERENCE["cyclegan"]
+    content = read_recipe(with_base("trainer: {max_epochs: 1}\n", "distancegan.yaml", "distancegan"))
+    expected = REFERENCE["distancegan"]
     assert content == {**expected, "trainer": {**expected["trainer"], "max_epochs": 1}}
 
 
