@@ -6,17 +6,8 @@ import yaml
 from crossdomain import hub
 from crossdomain.checkpoints import cards
 
-METHODS = {
-    "Pix2Pix",
-    "BiCycleGAN",
-    "CycleGAN",
-    "DistanceGAN",
-    "AlignFlow",
-    "FlowGAN",
-    "LRMF",
-    "RIFT",
-    "DomainClassifier",
-}
+METHODS = {"Pix2Pix", "BiCycleGAN", "CycleGAN", "DistanceGAN", "AlignFlow", "FlowGAN", "LRMF", "RIFT", "UNIT",
+           "DomainClassifier"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", hub.list_models())
