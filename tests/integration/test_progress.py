@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelSummary, ProgressBar, TQDMProgressBar
+from tqdm import tqdm
 
 from crossdomain.callbacks import PlayerSummary, Progress, progress
 from crossdomain.commands.lightning import run
@@ -255,3 +256,8 @@ def test_metrics_are_printed_in_a_table(capsys, lines, tmp_path, monkeypatch):
     assert lines[0].startswith("Loaded model weights")
     run([*args, "--verbose", "false"])
     assert capsys.readouterr().out == ""
+
+
+def test_a_bar_shares_no_lock_with_processes_that_are_forked():
+    assert progress._Bar.get_lock() is not tqdm.get_lock()
+    assert not hasattr(progress._Bar.get_lock(), "mp_lock")

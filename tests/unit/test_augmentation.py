@@ -35,7 +35,7 @@ def test_a_plane_is_moved_as_the_maps_say():
 def test_what_it_cannot_change_is_refused():
     with pytest.raises(ValueError, match="RandomAffine: shift is -1, but has to be at least 0"):
         RandomAffine(shift=-1)
-    with pytest.raises(ValueError, match=r"moves images .* have shape \(4, 2\).\nLeave model.augmentation out"):
+    with pytest.raises(ValueError, match=r"moves images .* have shape \(4, 2\).\nLeave the augmentation out"):
         RandomAffine()(torch.zeros(4, 2))
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from threading import RLock
 from typing import Any
 
 import torch
@@ -37,6 +38,10 @@ class _Bar(tqdm):
         known = super().format_dict
         room = (known["ncols"] or 80) - len(known["prefix"]) - len(" █ 100% 00:00:00 ")
         return {**known, "values": self._values(room)}
+
+
+# tqdm's own lock is shared with forked processes: a loader's worker that dies with it leaves everybody waiting for it.
+_Bar.set_lock(RLock())
 
 
 class Progress(ProgressBar):
@@ -69,7 +74,7 @@ class Progress(ProgressBar):
 
     def print(self, *args: Any, sep: str = " ", **options: Any) -> None:
         """Print without breaking the bar."""
-        tqdm.write(sep.join(map(str, args)), file=sys.stdout)
+        _Bar.write(sep.join(map(str, args)), file=sys.stdout)
 
     # --- training ----------------------------------------------------------------------------------------------
 
@@ -89,7 +94,8 @@ class Progress(ProgressBar):
                 bar_format="{desc} {bar} {percentage:3.0f}% {remaining} {values}" if known else "{desc} {n} {values}",
             )
             if not self._training.disable:  # what Lightning says meanwhile goes above the bar
-                self._redirected.enter_context(logging_redirect_tqdm([logging.getLogger("lightning.pytorch")]))
+                loggers = [logging.getLogger("lightning.pytorch")]
+                self._redirected.enter_context(logging_redirect_tqdm(loggers, tqdm_class=_Bar))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Name the epoch."""
