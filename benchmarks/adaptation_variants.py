@@ -23,25 +23,24 @@ from crossdomain.hub import find_recipe
 BATCHES = 1000
 JUDGES = {"accuracy_a2b": "judged a2b", "accuracy_b2a": "judged b2a"}
 COPY = "copy of the input"
-PLAIN = {"labelled": None, "threshold": 0.0, "augmentation": None}
+MLE = {"adversarial_weight": 0.0}
+ADV = {"likelihood_weight_a": 0.0, "likelihood_weight_b": 0.0}
 VARIANTS = {
     # name: recipe, the row whose classifier guides it, options of the method
-    "AlignFlow, MLE": ("alignflow", None, {"adversarial_weight": 0.0}),
+    "AlignFlow, MLE": ("alignflow", None, MLE),
     "AlignFlow, hybrid": ("alignflow", None, {}),
-    "AlignFlow, ADV": ("alignflow", None, {"likelihood_weight_a": 0.0, "likelihood_weight_b": 0.0}),
+    "AlignFlow, ADV": ("alignflow", None, ADV),
     "CycleGAN": ("cyclegan", None, {}),
     "UNIT": ("unit", None, {}),
-    "AlignFlow, MLE, semantics": ("alignflow", "self-trained", {"adversarial_weight": 0.0}),
+    "AlignFlow, MLE, semantics": ("alignflow", "self-trained", MLE),
     "AlignFlow, hybrid, semantics": ("alignflow", "self-trained", {}),
-    "AlignFlow, ADV, semantics": (
-        "alignflow", "self-trained", {"likelihood_weight_a": 0.0, "likelihood_weight_b": 0.0}
-    ),
+    "AlignFlow, ADV, semantics": ("alignflow", "self-trained", ADV),
     "CycleGAN, semantics": ("cyclegan", "self-trained", {}),
     "UNIT, semantics": ("unit", "self-trained", {}),
     "AlignFlow, hybrid, weak semantics": ("alignflow", "source only", {}),
-    "CyCADA": ("cyclegan", "source only", {"semantic": {"init_args": PLAIN}}),
-}  # fmt: skip
-FEATURES = {"CyCADA": ("--model.critic_accuracy", "0.6")}
+    "CyCADA": ("cycada", "source only", {}),
+}
+FEATURE_STAGE = {"CyCADA"}
 
 
 def recipe_of(name, data, folder):
@@ -52,35 +51,27 @@ def recipe_of(name, data, folder):
     trainer = {"max_epochs": 1, "limit_train_batches": BATCHES, "limit_val_batches": 20, "callbacks": average}
     recipe = {"base": f"{base}_{data}", "trainer": trainer, "data": {"init_args": {"batch_size": 32}}}
     recipe["model"] = {"init_args": {**options, "schedule_interval": "step"}}
-    path = folder / "recipes" / f"{''.join(filter(str.isalpha, name)).lower()}_{data}.yaml"
+    return written(recipe, folder / f"{''.join(filter(str.isalpha, name)).lower()}_{data}.yaml")
+
+
+def written(recipe, path):
+    """The path of a recipe, once it is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"# {name}\n{yaml.safe_dump(recipe)}")
+    path.write_text(yaml.safe_dump(recipe))
     return str(path)
 
 
 def classifiers(trainings):
     """Train the rows without a method and the bound; what they measure, and where they are."""
-    trainings.row("source only")
-    trainings.row("+ augmentation")
-    trainings.row("self-trained", *trainings.start("+ augmentation"))
+    trainings.before()
     trainings.row("target only")
-    table = trainings.table
-    found = {row: values[0] for (_, row), values in table.accuracy.items()}
-    found |= {JUDGES[tag]: values[0] for (_, tag), values in table.metrics.items()}
-    return found | {"checkpoints": {row: str(path.resolve()) for row, path in trainings.checkpoints.items()}}
+    return measured(trainings.table) | {
+        "checkpoints": {row: str(path.resolve()) for row, path in trainings.checkpoints.items()}
+    }
 
 
-def variant(name, trainings, recipe):
-    """Train a variant and the classifiers of its translations; what they measure."""
-    guide = VARIANTS[name][1]
-    guided = ("--model.semantic_classifier", str(trainings.checkpoints[guide])) if guide else ()
-    checkpoint = trainings.checkpoints[recipe] = trainings.train(name, recipe, *guided, *trainings.labels)
-    trainings.test(recipe)
-    translated = ("--model.translator", str(checkpoint))
-    trainings.row("adapted", *translated)
-    if name in FEATURES:
-        trainings.row("adapted + feature stage", *translated, *trainings.start("adapted"), *FEATURES[name])
-    table = trainings.table
+def measured(table):
+    """What the table of one seed holds, by row and judge."""
     found = {row: values[0] for (_, row), values in table.accuracy.items()}
     return found | {JUDGES[tag]: values[0] for (_, tag), values in table.metrics.items() if tag in JUDGES}
 
@@ -89,6 +80,7 @@ class Results:
     """What was measured, in a file that several processes share: by direction, variant and seed."""
 
     def __init__(self, folder):
+        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "results.json"
 
     def read(self):
@@ -143,9 +135,16 @@ def main():
         for name in options.variants:
             if str(seed) in done.get(name, {}):
                 continue
-            trainings = Trainings(AdaptationTable((seed,)), rows, seed, 2 + (name in FEATURES))
+            own = {row: recipe for row, recipe in rows.items() if row == "adapted"}
+            if name in FEATURE_STAGE:
+                gated = {"base": f"adda_{data}", "model": {"init_args": {"critic_accuracy": 0.6}}}
+                own["adapted + feature stage"] = written(gated, options.folder / "recipes" / f"gated_{data}.yaml")
+            trainings = Trainings(AdaptationTable((seed,)), own, seed, 1 + len(own))
             trainings.checkpoints |= trained
-            results.add(data, name, seed, variant(name, trainings, recipe_of(name, data, options.folder)))
+            recipe = recipe_of(name, data, options.folder / "recipes")
+            trainings.method(recipe, VARIANTS[name][1])
+            trainings.test(recipe)
+            results.add(data, name, seed, measured(trainings.table))
     print(printed(results.read()[data]))
 
 

@@ -17,7 +17,7 @@ from lightning.pytorch import Trainer
 
 import crossdomain
 from crossdomain.datamodules import Shapes
-from crossdomain.domains import DataSpec
+from crossdomain.domains import BOTH, DataSpec
 from crossdomain.evaluation import Evaluation
 from crossdomain.metrics import relative_discrepancy
 from crossdomain.rivals import rivals
@@ -30,7 +30,6 @@ CORRECTNESS = (
     "model_bias",
     "disentanglement",
 )
-BOTH = ("a2b", "b2a")
 
 
 def mean(values):

@@ -367,7 +367,7 @@ class Game(LightningModule, metaclass=_Made):
             self._resumption.take_place(self)
             self._resumption = None
         schedules.warn_of_idle_ones(self)
-        options.warn_of_idle_ones(self, self.players)
+        options.warn_of_idle_ones(self)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Lay out images as the networks want them; name truths by direction."""

@@ -229,8 +229,8 @@ class Method(Game):
             spec = DataSpec.from_plain(data.spec())
             self._check_data(spec)
             self.spec = spec
-        for helper in vars(self).values() if stage == "fit" else ():
-            if isinstance(helper, Helper):
+        if stage == "fit":
+            for helper in (value for value in vars(self).values() if isinstance(value, Helper)):
                 helper.check(self.device)
 
     def _reads(self, spec: DataSpec) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Literal
 
 from lightning.pytorch.utilities import rank_zero_warn
@@ -42,15 +41,10 @@ class GameOptions(TrainingOptions, total=False):
     critic_turns: int
 
 
-def warn_of_idle_ones(game: Any, players: Iterable[str]) -> None:
-    """Say which options were given for players that a game does not have.
-
-    Args:
-        game: a :class:`crossdomain.game.Game`.
-        players: those that it has.
-    """
+def warn_of_idle_ones(game: Any) -> None:
+    """Say which options were given for players that a game (:class:`crossdomain.game.Game`) does not have."""
     defaults = serialization.parameters(type(game))
-    for player in OF_PLAYERS.keys() - set(players):
-        names = [name for name in OF_PLAYERS[player] if name in defaults]
-        if given := [name for name in names if getattr(game, name) != defaults[name].default]:
+    for player, names in OF_PLAYERS.items():
+        given = [name for name in names if name in defaults and getattr(game, name) != defaults[name].default]
+        if given and player not in game.players:
             rank_zero_warn(f"{', '.join(given)}: {type(game).__name__} has no player {player}, so nothing changes.")

@@ -137,6 +137,7 @@ def test_a_player_moves_its_own_parameters_alone(name, tmp_path):
         assert moved, player
         assert moved <= names, player
         assert {key for key, parameter in method.named_parameters() if parameter.requires_grad} == free
+        assert all(p.requires_grad for other in method.players for p in method.player_parameters(other))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -197,6 +197,12 @@ class Trainings:
                 self.table.metrics.setdefault((COPY, tag), []).append(metrics[known])
         print(f"    accuracy_b {metrics['accuracy_b']:.3f}", file=sys.stderr)
 
+    def before(self) -> None:
+        """Train and test the rows without a method."""
+        self.row("source only")
+        self.row("+ augmentation")
+        self.row("self-trained", *self.start("+ augmentation"))
+
     def start(self, row: str) -> tuple[str, ...]:
         """The option that lets a classifier start where that of a row ended."""
         return ("--model.start_from", str(self.checkpoints[row])) if row in self.checkpoints else ()
@@ -297,9 +303,7 @@ def adapt(
     trainings_of = {recipe: 1 if _takes(recipe, "start_from") else 1 + len(of_rows) - len(shared) for recipe in recipes}
     for seed in seeds:
         trainings = Trainings(table, of_rows, seed, len(shared) + sum(trainings_of.values()))
-        trainings.row("source only")
-        trainings.row("+ augmentation")
-        trainings.row("self-trained", *trainings.start("+ augmentation"))
+        trainings.before()
         options: list[str] = []
         if match_frequencies:
             found = class_frequencies(trainings.checkpoints["self-trained"], trainings.data)
