@@ -11,7 +11,14 @@ from torch.optim import SGD
 from crossdomain import callbacks, losses, serialization
 from crossdomain.datamodules import Digits
 from crossdomain.methods import DRIT
-from crossdomain.networks import ContentCritic, DRITGenerator, MUNITCritic, MUNITGenerator, drit_critic
+from crossdomain.networks import (
+    ContentCritic,
+    DRITGenerator,
+    DRITShapeGenerator,
+    MUNITCritic,
+    MUNITGenerator,
+    drit_critic,
+)
 
 SMALL = {
     "latent": 3,
@@ -376,6 +383,58 @@ def test_networks_of_the_paper():
     assert [one.shape[2] for one in small(3, 1)(torch.zeros(1, 3, 216, 216))] == [13, 6, 3]
     sides = {n: ContentCritic(4, 1, width=2)(torch.zeros(1, 4, n, n)).shape[2] for n in (53, 54, 64)}
     assert sides == {53: 1, 54: 1, 64: 2}
+
+
+def test_networks_of_the_paper_for_domains_of_other_shapes():
+    a, b = DRITShapeGenerator(3, 8), DRITShapeGenerator(3, 8)
+    b.share(a)
+    assert b.shared_encoding is a.shared_encoding
+    assert parameters(a.content_encoder, b.content_encoder, a.shared_encoding) == 9_018_112
+    assert parameters(a.attribute_encoder, b.attribute_encoder) == 5_529_872
+    decoders = [getattr(n, part) for n in (a, b) for part in ("vectors", "mixing_blocks", "enlarge")]
+    assert parameters(*decoders) == 17_146_374
+    assert parameters(a, b) == 9_018_112 + 5_529_872 + 17_146_374
+    assert a(torch.zeros(1, 3, 32, 32)).shape == (1, 3, 32, 32)
+    with pytest.raises(ValueError, match="mixing_blocks is 0, but has to be at least 1"):
+        DRITShapeGenerator(3, 8, mixing_blocks=0)
+
+
+def test_a_shape_decoder_by_hand():
+    network = scattered(DRITShapeGenerator(2, 3, width=4, blocks=1, halvings=1, mixing_blocks=2, hidden=5))
+    content, attribute = torch.randn(CONTENT), torch.randn(ATTRIBUTE)
+    first, _, second, _, third, _ = network.vectors
+    vectors = third(second(first(attribute).relu()).relu())
+    x = content
+    for block, vector in zip(network.mixing_blocks, (vectors[:, :8], vectors[:, 8:]), strict=True):
+        inside, tiled = x, vector[:, :, None, None] * torch.ones(1, 1, 8, 8)
+        for convolution, mixture in ((block.first, block.first_mixture), (block.second, block.second_mixture)):
+            inside = F.conv2d(F.pad(inside, (1, 1, 1, 1), "reflect"), convolution[1].weight, convolution[1].bias)
+            inside = (inside - inside.mean((2, 3), True)) / (inside.var((2, 3), False, True) + 1e-5).sqrt()
+            one, other = mixture[0], mixture[2]
+            inside = other(one(torch.cat([inside, tiled], 1)).relu()).relu()
+        x = x + inside
+    (up, norm, _), to_image, _ = network.enlarge
+    x = up(x)
+    x = (x - x.mean((1, 2, 3), True)) / (x.var((1, 2, 3), False, True) + 1e-5).sqrt()
+    x = (x * norm.weight[:, None, None] + norm.bias[:, None, None]).relu()
+    torch.testing.assert_close(network.decode(content, attribute), to_image(x).tanh(), rtol=1e-4, atol=1e-5)
+
+
+def test_attributes_that_are_not_drawn(batch):
+    """With ``concat 0`` of the official code: no variance, and the mean square in place of the divergence."""
+    shapes = partial(DRITShapeGenerator, width=4, blocks=1, halvings=1, attribute_halvings=2, mixing_blocks=2, hidden=8)
+    method = make(generator=shapes, kl_weight=11.0)
+    attribute, nothing = method.generator_a.attribute(batch["a"])
+    assert nothing is None
+    assert attribute.std(0).mean() > 0.01  # it is not deaf
+    terms = method.generator_loss(batch, out := method.generate(batch))
+    assert set(terms) == {f"{name}_{d}" for name in TERMS for d in "ab"}
+    torch.testing.assert_close(terms["kl_a"], 11 * (attribute**2).sum() / attribute.numel())
+    assert torch.equal(out["mean_a"], attribute)
+    expected = method.generator_a.decode(out["content_b"], attribute)
+    torch.testing.assert_close(out["fake_a"], expected, rtol=1e-4, atol=1e-5)
+    assert torch.equal(method.encode(batch["a"], "a"), attribute)
+    assert method.translate(batch["b"], "b2a", guide=batch["a"]).shape == batch["a"].shape
 
 
 def test_layers_normalise_over_all_channels_and_see_their_mirror_images():

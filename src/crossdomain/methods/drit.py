@@ -35,7 +35,8 @@ class DRIT(Method):
     and the same with a and b exchanged. The cross-cycle (lambda_cc) exchanges attributes twice: s'_a is drawn from
     ``attribute_a(a~)`` of the other translation. Both domains have the same z and z'. The latent term does not move
     encoders of attributes, which decoders could otherwise hide z for. KL is summed over the attribute's entries, all
-    else are means. DRIT has no lambda_ms, and so no z'. ``translate`` and ``encode`` add no noise.
+    else are means. :class:`DRITShapeGenerator` draws no attributes; E s_a^2 takes the place of KL there. DRIT has no
+    lambda_ms, and so no z'. ``translate`` and ``encode`` add no noise.
 
     The critics move before the autoencoders, and remember no earlier translations. D moves in each round; all others in
     the last of every ``content_critic_rounds`` alone.
@@ -160,9 +161,13 @@ class DRIT(Method):
         content = self.generators[domain].content(images)
         return content + torch.randn_like(content) if self.training else content
 
-    def _attribute(self, images: Tensor, domain: str) -> tuple[Tensor, Tensor, Tensor]:
-        """A draw of each attribute, in evaluation its mean; mean and log-variance."""
-        mean, log_variance = (part.float() for part in self.generators[domain].attribute(images))
+    def _attribute(self, images: Tensor, domain: str) -> tuple[Tensor, Tensor, Tensor | None]:
+        """A draw of each attribute, in evaluation its mean; mean and log-variance, None where nothing is drawn."""
+        mean, log_variance = self.generators[domain].attribute(images)
+        mean = mean.float()
+        if log_variance is None:
+            return mean, mean, None
+        log_variance = log_variance.float()
         drawn = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean) if self.training else mean
         return drawn, mean, log_variance
 
@@ -205,13 +210,14 @@ class DRIT(Method):
         terms = self.semantic.terms(self.directions, batch, out)
         for d, image in ((d, batch[d]) for d in self.channels):
             content, random = out[f"content_{d}"], out[f"random_{d}"]
+            mean, log_variance = out[f"mean_{d}"], out[f"log_variance_{d}"]
             for branch, weight in self.adversarial_weights.items():
                 critic = self.get_submodule(f"critic_{branch}_{d}")
                 losses = [self.objective.generator(critic(fake)) for fake in out[f"{branch}_{d}"]]
                 terms[f"adversarial_{branch}_{d}"] = weight * torch.stack(losses).sum()
             found = {
                 "image": F.l1_loss(out[f"image_{d}"], image),
-                "kl": standard_normal_kl(out[f"mean_{d}"], out[f"log_variance_{d}"]).mean(),
+                "kl": mean.square().mean() if log_variance is None else standard_normal_kl(mean, log_variance).mean(),
                 "content_norm": content.float().square().mean(),
             }
             if "adversarial_content" in self.weights:
@@ -220,8 +226,8 @@ class DRIT(Method):
                 found["cycle"] = F.l1_loss(out[f"cycle_{d}"], image)
             if "latent" in self.weights:
                 with frozen(self.generators[d]):  # a decoder could otherwise hide z for the encoder to find
-                    mean, _ = self.generators[d].attribute(random[0])
-                found["latent"] = F.l1_loss(mean.float(), out["z"][0])
+                    read, _ = self.generators[d].attribute(random[0])
+                found["latent"] = F.l1_loss(read.float(), out["z"][0])
             if "mode_seeking" in self.weights:
                 found["mode_seeking"] = mode_seeking(*random, *out["z"])
             terms |= {f"{name}_{d}": self.weights[name] * loss for name, loss in found.items() if name in self.weights}

@@ -23,7 +23,7 @@ from crossdomain.networks.critics import (
 from crossdomain.networks.decoders import ConvDecoder
 from crossdomain.networks.didd import DIDDCritic, DIDDGenerator
 from crossdomain.networks.disco import DiscoCritic, DiscoGenerator
-from crossdomain.networks.drit import DRITGenerator, drit_critic
+from crossdomain.networks.drit import DRITGenerator, DRITShapeGenerator, drit_critic
 from crossdomain.networks.encoders import ConvEncoder, PairEncoder, ResNetEncoder
 from crossdomain.networks.initialization import initialize_kaiming, initialize_normal, initialize_xavier
 from crossdomain.networks.latent_unet import LatentUNetGenerator
@@ -47,6 +47,7 @@ __all__ = [
     "DIDDCritic",
     "DIDDGenerator",
     "DRITGenerator",
+    "DRITShapeGenerator",
     "DiscoCritic",
     "DiscoGenerator",
     "LatentCritic",

@@ -51,6 +51,19 @@ def enlargement(channels: int, width: int, halvings: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(width, channels, 7), nn.Tanh())
 
 
+def style_encoder(channels: int, latent: int, width: int, halvings: int) -> nn.Sequential:
+    """What MUNIT reads styles with: (N, channels, H, W) to (N, latent), without norm.
+
+    A 7x7 convolution, 4x4 convolutions of stride 2, from the third on without more channels, an average over all pixels
+    and a linear layer.
+    """
+    layers, c = _conv(channels, width, 7), width
+    for n in range(halvings):
+        layers += _conv(c, wider := width * min(2 ** (n + 1), 4), 4, stride=2)
+        c = wider
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, latent))
+
+
 class _AdaptiveBlock(nn.Module):
     """:class:`ResidualBlock` whose instance norms are given their shifts and scales."""
 
@@ -103,12 +116,7 @@ class MUNITGenerator(Composite):
         widest = width * 2**halvings
         self.content_encoder = content_encoder(channels, width, blocks, halvings)
 
-        layers, c = _conv(channels, width, 7), width
-        for n in range(style_halvings):
-            layers += _conv(c, wider := width * min(2 ** (n + 1), 4), 4, stride=2)
-            c = wider
-        self.style_encoder = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, latent))
-
+        self.style_encoder = style_encoder(channels, latent, width, style_halvings)
         self.adaption = nn.Sequential(
             nn.Linear(latent, hidden),
             nn.ReLU(inplace=True),
