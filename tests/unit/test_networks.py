@@ -8,6 +8,7 @@ import torch
 from crossdomain.networks import (
     ConvClassifier,
     LatentUNetGenerator,
+    LocalStyledGenerator,
     PatchCritic,
     ResNetGenerator,
     StyledResNetGenerator,
@@ -29,6 +30,7 @@ def count(network):
         (lambda: ResNetGenerator(3, 3, blocks=9, norm="batch"), 11_383_427),
         (lambda: ResNetGenerator(3, 3, blocks=6), 7_837_699),
         (lambda: StyledResNetGenerator(3, 3), 11_389_700),
+        (lambda: LocalStyledGenerator(3, 3), 122_260),
         (lambda: PatchCritic(3, 1), 2_764_737),
         (lambda: PatchCritic(3, 1, norm="instance_affine"), 2_765_633),
         (lambda: PatchCritic(6, 1, norm="instance_affine"), 2_768_705),
@@ -55,6 +57,54 @@ def test_receptive_field_of_the_patch_critic(layers, field, side):
     logits[0, 0, side // 2, side // 2].backward()
     seen = x.grad[0, 0].nonzero()
     assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [field, field]
+
+
+@pytest.mark.parametrize("blocks", [0, 2])
+def test_a_local_generator_sees_no_farther_than_it_says(blocks):
+    network = LocalStyledGenerator(1, 1, width=2, blocks=blocks)
+    for p in network.parameters():
+        p.data.fill_(0.01)
+    farthest = 0
+    for place in (30, 31):
+        image, style = torch.ones(2, 1, 1, 64, 64).requires_grad_().unbind()
+        image.retain_grad(), style.retain_grad()
+        made, other = network(image, style)
+        assert made.shape == other.shape == (1, 1, 64, 64)
+        (made + other)[0, 0, place, place].backward()
+        for seen in (image, style):
+            rows = seen.grad[0, 0].sum(1).nonzero()
+            farthest = max(farthest, (rows - place).abs().max().item())
+    assert farthest == 5 + 4 * blocks
+
+
+def test_a_local_generator_by_hand():
+    network = LocalStyledGenerator(2, 3, width=4, blocks=1)
+    for p in network.parameters():
+        torch.nn.init.normal_(p, 0, 0.2)
+    image, style = 2 * torch.rand(2, 2, 6, 8) - 1, 2 * torch.rand(2, 1, 6, 8) - 1
+    rows = torch.linspace(-1, 1, 6)[:, None].expand(2, 1, 6, 8)
+    columns = torch.linspace(-1, 1, 8).expand(2, 1, 6, 8)
+    first, _, down, _ = network.encoder
+    x = down(first(torch.cat([image, style, rows, columns], 1)).relu()).relu()
+    x = x + network.blocks[0].conv_block(x)
+    _, up, _, last, _ = network.decoder
+    expected = last(up(x.relu()).relu()).tanh()
+    for found, part in zip(network(image, style), (expected[:, :3], expected[:, 3:]), strict=True):
+        torch.testing.assert_close(found, part)
+    blind = LocalStyledGenerator(2, 3, width=4, blocks=1, positions=False)
+    assert count(network) - count(blind) == 2 * 4 * 9
+    level = torch.full((1, 1, 64, 64), 0.3)
+    made, _ = blind(level.expand(1, 2, 64, 64), level)  # it cannot tell places far from the border apart
+    torch.testing.assert_close(made[..., 20:30, 20:30], made[..., 22:32, 30:40])
+
+
+def test_a_local_generator_starts_as_its_encoder_and_decoder():
+    network, image = LocalStyledGenerator(1, 1, width=4), torch.rand(1, 1, 8, 8)
+    x = network.encoder(torch.rand(1, 4, 8, 8))
+    assert torch.equal(network.blocks(x), x)
+    made, style = network(image, torch.zeros_like(image))
+    assert 0 < made.abs().max() < 0.5
+    assert 0 < style.abs().max() < 0.5
 
 
 def test_noise_of_the_patch_critic_is_added_in_training_alone():

@@ -4,6 +4,7 @@ from crossdomain.methods.adda import ADDA
 from crossdomain.methods.alignflow import AlignFlow
 from crossdomain.methods.augmented_cyclegan import AugmentedCycleGAN
 from crossdomain.methods.bicyclegan import BiCycleGAN
+from crossdomain.methods.cycle_vae import CycleVAE
 from crossdomain.methods.cyclegan import CycleGAN
 from crossdomain.methods.didd import DIDD
 from crossdomain.methods.discogan import DiscoGAN
@@ -31,6 +32,7 @@ __all__ = [
     "AugmentedCycleGAN",
     "BiCycleGAN",
     "CycleGAN",
+    "CycleVAE",
     "DiscoGAN",
     "DistanceGAN",
     "DistributionMatching",

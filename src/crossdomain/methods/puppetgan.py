@@ -14,10 +14,9 @@ from crossdomain.checks import at_least
 from crossdomain.domains import BOTH, DataSpec, Direction
 from crossdomain.losses import Objective, full_least_squares
 from crossdomain.method import Batch, GameOptions, Method, NetworkFactory, Terms
+from crossdomain.methods.triplets import in_size_of, require_size, triplet
 from crossdomain.networks import PuppetDecoder, PuppetEncoder, batch_patch_critic
 from crossdomain.noise import Noise
-
-TRIPLET = ("reference_b", "rest_b", "b")
 
 
 class PuppetGAN(Method):
@@ -120,12 +119,7 @@ class PuppetGAN(Method):
 
     def _check_data(self, spec: DataSpec) -> None:
         super()._check_data(spec)
-        size = getattr(self._decoder("a"), "size", spec.image_size)
-        if spec.image_size is not None and size != spec.image_size:
-            raise ValueError(
-                f"data.image_size is {spec.image_size}, but the decoders make images of {size} px.\n"
-                "Set model.encoder.size and model.decoder.size to that of the data."
-            )
+        require_size(self._decoder("a"), spec)
 
     # --- parts of images ---------------------------------------------------------------------------------------
 
@@ -169,15 +163,11 @@ class PuppetGAN(Method):
         return out
 
     def _triplet(self, batch: Batch) -> list[Tensor]:
-        """b_1, b_2 and b_3."""
-        if missing := [key for key in TRIPLET if key not in batch]:
-            raise ValueError(
-                f"PuppetGAN learns from triplets of domain b, but the training batch has no {missing[0]!r}.\n"
-                "Use PuppetDigits, or data of your own whose batches hold reference_b, rest_b and b."
-            )
-        if len({len(batch[key]) for key in ("a", *TRIPLET)}) > 1:
+        """b_1, b_2 and b_3, one triplet for each real image."""
+        images = triplet(batch, self)
+        if len({len(part) for part in (batch["a"], *images)}) > 1:
             raise ValueError("PuppetGAN moves each real image as one triplet shows; give both domains equal batches.")
-        return [batch[key] for key in TRIPLET]
+        return images
 
     def _judged(self, out: dict[str, Any], domain: str) -> dict[str, Tensor]:
         """What the critic of a domain is shown."""
@@ -242,5 +232,4 @@ class PuppetGAN(Method):
 
     def _translate(self, images: Tensor, direction: Direction, guide: Tensor | None, noise: Noise | None) -> Tensor:
         made = self._decoder(direction.target)(self._joined(self.encoder(guide), self.encoder(images)))
-        size = images.shape[2:]
-        return made if made.shape[2:] == size else F.interpolate(made, size, mode="bilinear", antialias=True)
+        return in_size_of(images, made)

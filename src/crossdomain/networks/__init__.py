@@ -20,6 +20,7 @@ from crossdomain.networks.critics import (
     affine_patch_critic,
     batch_patch_critic,
 )
+from crossdomain.networks.cycle_vae import CycleVAEDecoder, CycleVAEEncoder
 from crossdomain.networks.decoders import ConvDecoder
 from crossdomain.networks.didd import DIDDCritic, DIDDGenerator
 from crossdomain.networks.disco import DiscoCritic, DiscoGenerator
@@ -27,6 +28,7 @@ from crossdomain.networks.drit import DRITGenerator, DRITShapeGenerator, drit_cr
 from crossdomain.networks.encoders import ConvEncoder, PairEncoder, ResNetEncoder
 from crossdomain.networks.initialization import initialize_kaiming, initialize_normal, initialize_xavier
 from crossdomain.networks.latent_unet import LatentUNetGenerator
+from crossdomain.networks.local import LocalStyledGenerator
 from crossdomain.networks.munit import MUNITCritic, MUNITGenerator
 from crossdomain.networks.norms import Norm, make_norm, normalize_spectrally
 from crossdomain.networks.puppetgan import PuppetDecoder, PuppetEncoder
@@ -44,6 +46,8 @@ __all__ = [
     "ConvDecoder",
     "ConvEncoder",
     "CriticPyramid",
+    "CycleVAEDecoder",
+    "CycleVAEEncoder",
     "DIDDCritic",
     "DIDDGenerator",
     "DRITGenerator",
@@ -53,6 +57,7 @@ __all__ = [
     "LatentCritic",
     "LatentUNetGenerator",
     "LeNet",
+    "LocalStyledGenerator",
     "MUNITCritic",
     "MUNITGenerator",
     "MultiScaleCritic",
