@@ -8,6 +8,7 @@ from .facade_styles import FacadeStyles
 from .folders import Cityscapes, Facades, Maps, PairedFolder, UnpairedFolder
 from .loading import DomainImages, Draw, DrawSampler, ResumableLoader, fields_of, images_of, make_loader
 from .puppet_digits import PuppetDigits
+from .puppet_shapes import PuppetShapes
 from .shapes import Shapes
 from .toy_facades import ToyFacades
 from .vectors import Embeddings, Gaussians, Moons, VectorData
@@ -29,6 +30,7 @@ __all__ = [
     "Moons",
     "PairedFolder",
     "PuppetDigits",
+    "PuppetShapes",
     "ResumableLoader",
     "Shapes",
     "ToyFacades",

@@ -53,7 +53,8 @@ class DomainData(LightningDataModule):
             green and blue of each class, 0 to 255) and ``ignored`` (the colours of what is no class).
         attributes: where images have attributes: name to number of values; 0 for a real number.
         roles: where a translation is to keep some attributes and to take others from a guide: name to ``shared``, or
-            to the letter of the domain that the attribute is special to; in others it has one value.
+            to the letter of the domain that the attribute is special to, which has one value in others, or to ``both``,
+            where each domain has its own and all translations take it from the guide.
         labelled: letters of the domains whose labels train and val hand out, where there are labels; None is all. Test
             always has them.
         frequencies_a: how often training draws the classes of domain a, in relation to each other; None draws all

@@ -81,7 +81,7 @@ class DataSpec:
             ``ignored``, red, green and blue from 0 to 255.
         attributes: where images have attributes: name to number of values; 0 for a real number.
         roles: which attributes a translation keeps and which it takes from a guide: name to ``shared``, or to the
-            letter of the domain that the attribute is special to.
+            letter of the domain that the attribute is special to, or to ``both``.
     """
 
     domains: tuple[str, ...]

@@ -127,7 +127,7 @@ def test_published_means_of_munit_follow_from_its_published_shares():
 
 def test_roles_that_do_not_fit_are_refused():
     for roles in ({"kind": "shared"}, {**ROLES, "kind": "common"}):
-        with pytest.raises(ValueError, match="each of kind, room, pose, height is 'shared', 'a' or 'b'"):
+        with pytest.raises(ValueError, match="each of kind, room, pose, height is 'shared', 'a', 'b' or 'both'"):
             ManipulationAccuracy(VALUES, roles, "a2b")
 
 

@@ -22,7 +22,8 @@ def triplet(batch: Batch, method: Method) -> list[Tensor]:
     if missing := [key for key in TRIPLET if key not in batch]:
         raise ValueError(
             f"{type(method).__name__} learns from triplets of domain b, but the training batch has no "
-            f"{missing[0]!r}.\nUse PuppetDigits, or data of your own whose batches hold reference_b, rest_b and b."
+            f"{missing[0]!r}.\nUse PuppetDigits or PuppetShapes, or data of your own whose batches hold reference_b, "
+            "rest_b and b."
         )
     return [batch[key] for key in TRIPLET]
 

@@ -47,15 +47,16 @@ class _Transfer(Metric):
     """Counts, attribute by attribute, the outputs that changed, or kept, what a guided translation should.
 
     An output should have the image's value of a shared attribute and the guide's of all others: those special to the
-    target, and those special to the source, of which all images of the target have the same value. A pair counts for
-    an attribute if image and guide differ in it, since otherwise leaving it alone is as good as copying it.
+    target or to both domains, and those special to the source, of which all images of the target have the same value.
+    A pair counts for an attribute if image and guide differ in it, since otherwise leaving it alone is as good as
+    copying it.
 
     Of a real number every pair counts, and the output is right if it is at least as near to the value that it should
     have as to the other one of image and guide.
 
     Args:
         attributes: name to number of values; 0 for a real number.
-        roles: name to ``shared``, or to ``a`` or ``b``, the domain that the attribute is special to.
+        roles: name to ``shared``, or to ``a`` or ``b``, the domain that the attribute is special to, or to ``both``.
         direction: ``a2b`` or ``b2a``.
     """
 
@@ -67,10 +68,12 @@ class _Transfer(Metric):
 
     def __init__(self, attributes: Mapping[str, int], roles: Mapping[str, str], direction: str) -> None:
         super().__init__()
-        if set(roles) != set(attributes) or not set(roles.values()) <= {"shared", "a", "b"}:
-            raise ValueError(f"roles are {dict(roles)}; each of {', '.join(attributes)} is 'shared', 'a' or 'b'.")
+        if set(roles) != set(attributes) or not set(roles.values()) <= {"shared", "a", "b", "both"}:
+            raise ValueError(
+                f"roles are {dict(roles)}; each of {', '.join(attributes)} is 'shared', 'a', 'b' or 'both'."
+            )
         source, target = Direction(direction).source, Direction(direction).target
-        parts = {"shared": "kept", source: "held", target: "taken"}
+        parts = {"shared": "kept", source: "held", target: "taken", "both": "taken"}
         self.names = tuple(attributes)
         self.parts = [parts[roles[name]] for name in attributes]
         self.register_buffer("categorical", torch.tensor([values > 0 for values in attributes.values()]))
@@ -131,7 +134,7 @@ class TranslationCorrectness(_Transfer):
 
     Args:
         attributes: name to number of values; 0 for a real number.
-        roles: name to ``shared``, or to ``a`` or ``b``, the domain that the attribute is special to.
+        roles: name to ``shared``, or to ``a`` or ``b``, the domain that the attribute is special to, or to ``both``.
         direction: ``a2b`` or ``b2a``.
     """
 
