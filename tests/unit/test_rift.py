@@ -193,6 +193,16 @@ def test_each_player_moves_its_own_networks_alone(trainer, snapshot):
         assert {n.split(".")[0] for n, p in method.named_parameters() if not torch.equal(p, before[n])} == networks
 
 
+def test_the_penalty_rises_to_its_weight():
+    method, batch = make(capacity_weight=8.0, capacity_rounds=4), images()
+    out = method.generate(batch)
+    weights = []
+    for method.rounds in (0, 1, 3, 4, 100):
+        term = method.generator_loss(batch, out)["capacity_a"]
+        weights.append((term / out["style_a"].square().mean()).item())
+    assert weights == pytest.approx([2, 4, 8, 8, 8], rel=1e-4)
+
+
 def test_capacity_in_bits():
     style = torch.tensor([[0.5, -0.5], [1.0, 0.0]]).view(2, 1, 1, 2)  # mean square 1.5 / 4
     bits = 2 * math.log2(1 + 0.375 / 0.25)
@@ -265,6 +275,7 @@ def test_guides_that_do_not_fit_are_refused():
         ),
         ({"cycle_weight_a": 0.0}, "defend cycles"),
         ({"capacity_norm": "l1"}, "'squared' or 'absolute'"),
+        ({"capacity_rounds": -1}, "capacity_rounds is -1, but has to be at least 0"),
     ],
 )
 def test_senseless_options_are_refused(options, message):

@@ -48,6 +48,8 @@ class RIFT(Method):
         identity_weight: mu.
         capacity_weight: gamma.
         capacity_norm: ``absolute`` weighs E |s_a| as the official code does, and not the mean square.
+        capacity_rounds: rounds over which gamma rises from 0 in a straight line; 0 has all of it from the first on.
+            What is strong at once keeps styles from coming into use.
         recovery_weight: rho.
         swap_weight: tau.
         cycle_swap_weight: kappa.
@@ -79,6 +81,7 @@ class RIFT(Method):
         identity_weight: float = 1.0,
         capacity_weight: float = 2.0,
         capacity_norm: Literal["squared", "absolute"] = "squared",
+        capacity_rounds: int = 0,
         recovery_weight: float = 1.0,
         swap_weight: float = 0.0,
         cycle_swap_weight: float = 0.0,
@@ -97,7 +100,7 @@ class RIFT(Method):
     ) -> None:
         super().__init__(channels_a, channels_b, **options)
         self.save_hyperparameters()
-        at_least(0, self, style_noise=style_noise)
+        at_least(0, self, style_noise=style_noise, capacity_rounds=capacity_rounds)
         if capacity_weight > 0 and style_noise == 0:
             raise ValueError(
                 "style_noise is 0, but a small style carries as much as a large one without noise.\n"
@@ -116,6 +119,7 @@ class RIFT(Method):
         self.code_noise = style_noise
         self.test_noise = self.multimodal = test_noise
         self.capacity_weight, self.capacity_norm = capacity_weight, capacity_norm
+        self.capacity_rounds = capacity_rounds
         self.swaps = max(swap_weight, cycle_swap_weight) > 0
         weights = {"identity": identity_weight, "recovery": recovery_weight, "swap": swap_weight}
         weights["cycle_swap"] = cycle_swap_weight
@@ -165,11 +169,12 @@ class RIFT(Method):
         """Fool the critics; find the way back, by styles that are small and can be read again in translations."""
         terms = self.critics.generator_terms(batch, out) | self.cycles.generator_terms(batch, out)
         terms |= self.semantic.terms(self.directions, batch, out)
+        risen = min(1.0, (self.rounds + 1) / self.capacity_rounds) if self.capacity_rounds else 1.0
         for d in self.channels:
             image, style, partner = batch[d], out[f"style_{d}"].float(), out[f"partner_{d}"]
             if self.capacity_weight > 0:
                 size = style.square() if self.capacity_norm == "squared" else style.abs()
-                terms[f"capacity_{d}"] = self.capacity_weight * size.mean()
+                terms[f"capacity_{d}"] = risen * self.capacity_weight * size.mean()
             wanted = {"identity": image, "recovery": partner, "swap": style, "cycle_swap": image}
             for name, weight in self.weights.items():
                 terms[f"{name}_{d}"] = weight * F.l1_loss(out[f"{name}_{d}"], wanted[name])
