@@ -9,7 +9,7 @@ from crossdomain.networks.composite import Composite
 from crossdomain.networks.concatenation import at_every_pixel, concatenate
 from crossdomain.networks.encoders import ResNetEncoder
 from crossdomain.networks.initialization import initialize_kaiming, initialize_normal
-from crossdomain.networks.munit import MUNITCritic, style_encoder
+from crossdomain.networks.munit import MUNITCritic, linear_layers, style_encoder
 from crossdomain.networks.resnet import ResidualBlock
 
 
@@ -174,14 +174,7 @@ class DRITShapeGenerator(_ContentAutoencoder):
         at_least(0, self, attribute_halvings=attribute_halvings)
         self.attribute_encoder = style_encoder(channels, latent, width, attribute_halvings)
         c = self.content_channels
-        self.vectors = nn.Sequential(
-            nn.Linear(latent, hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, mixing_blocks * c),
-            nn.Unflatten(1, (mixing_blocks, c)),
-        )
+        self.vectors = linear_layers(latent, hidden, (mixing_blocks, c))
         self.mixing_blocks = nn.ModuleList(_MixingBlock(c) for _ in range(mixing_blocks))
         layers: list[nn.Module] = [_enlargement(c // 2**n, c // 2 ** (n + 1)) for n in range(halvings)]
         self.enlarge = nn.Sequential(*layers, nn.Conv2d(width, channels, 1), nn.Tanh())

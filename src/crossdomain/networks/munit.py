@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -64,6 +66,18 @@ def style_encoder(channels: int, latent: int, width: int, halvings: int) -> nn.S
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, latent))
 
 
+def linear_layers(latent: int, hidden: int, shape: tuple[int, ...]) -> nn.Sequential:
+    """Three linear layers with ReLUs between them: (N, latent) to (N, *shape)."""
+    return nn.Sequential(
+        nn.Linear(latent, hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, math.prod(shape)),
+        nn.Unflatten(1, shape),
+    )
+
+
 class _AdaptiveBlock(nn.Module):
     """:class:`ResidualBlock` whose instance norms are given their shifts and scales."""
 
@@ -117,14 +131,7 @@ class MUNITGenerator(Composite):
         self.content_encoder = content_encoder(channels, width, blocks, halvings)
 
         self.style_encoder = style_encoder(channels, latent, width, style_halvings)
-        self.adaption = nn.Sequential(
-            nn.Linear(latent, hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, blocks * 4 * widest),
-            nn.Unflatten(1, (blocks, 4, widest)),
-        )
+        self.adaption = linear_layers(latent, hidden, (blocks, 4, widest))
         self.blocks = nn.ModuleList(_AdaptiveBlock(widest) for _ in range(blocks))
         self.enlarge = enlargement(channels, width, halvings)
         initialize_kaiming(self)
