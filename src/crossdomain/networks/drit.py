@@ -77,6 +77,7 @@ class DRITGenerator(_ContentAutoencoder):
         attribute_blocks: int = 3,
     ) -> None:
         super().__init__(channels, latent, width, blocks, halvings)
+        at_least(0, self, attribute_blocks=attribute_blocks)
         self.attribute_encoder = ResNetEncoder(channels, latent, width, attribute_blocks, "none", "reflect")
 
         c = self.content_channels
